@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { join, parse } from 'node:path';
+import type { Box, Motion, Truth } from './clip-motion.ts';
+import { CLIP_VERSION, type MakeClipOptions, makeClip } from './make-clip.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+/** Where benches put what they make; ignored by git. */
+export const OUT_FOLDER = join(ROOT, 'bench', 'out');
+
+/** Photos with true face boxes, next to the repository; they may be used to measure but never copied into it. */
+export const TESTDATA_FOLDER = join(ROOT, '..', 'shared', 'testdata');
+
+/** One clip of the suite, by recipe. */
+export interface SuiteClip {
+  name: string;
+  /** Path below `TESTDATA_FOLDER`. */
+  photo: string;
+  motion: Motion;
+  seed: number;
+}
+
+/** A clip on disk. */
+export interface ReadyClip {
+  name: string;
+  motion: Motion;
+  file: string;
+  truthFile: string;
+  truth: Truth;
+  seconds: number;
+}
+
+const WIDER = 'detect/wider_full';
+const GROUP = 'detect/group';
+
+/** Official boxes from 10 px up, and groups with larger faces: every motion on both, three clips of each motion. */
+export const SUITE: readonly SuiteClip[] = [
+  { name: 'parade-149-pan', photo: `${WIDER}/0_Parade_marchingband_1_149.jpg`, motion: 'pan', seed: 1 },
+  {
+    name: 'meeting-281-pan',
+    photo: `${WIDER}/11_Meeting_Meeting_11_Meeting_Meeting_11_281.jpg`,
+    motion: 'pan',
+    seed: 2,
+  },
+  { name: 'parade-20-zoom', photo: `${WIDER}/0_Parade_marchingband_1_20.jpg`, motion: 'zoom', seed: 1 },
+  { name: 'parade-234-zoom', photo: `${WIDER}/0_Parade_marchingband_1_234.jpg`, motion: 'zoom', seed: 2 },
+  { name: 'parade-329-shake', photo: `${WIDER}/0_Parade_marchingband_1_329.jpg`, motion: 'shake', seed: 1 },
+  { name: 'parade-37-cut', photo: `${WIDER}/0_Parade_marchingband_1_37.jpg`, motion: 'cut', seed: 1 },
+  { name: 'group-16-pan', photo: `${GROUP}/linzaer_16.jpg`, motion: 'pan', seed: 1 },
+  { name: 'group-5-zoom', photo: `${GROUP}/vladmandic_group-5.jpg`, motion: 'zoom', seed: 1 },
+  { name: 'group-9-shake', photo: `${GROUP}/linzaer_9.jpg`, motion: 'shake', seed: 1 },
+  { name: 'stock-2-shake', photo: `${GROUP}/vladmandic_stock-group-2.jpg`, motion: 'shake', seed: 2 },
+  { name: 'group-18-cut', photo: `${GROUP}/linzaer_18.jpg`, motion: 'cut', seed: 1 },
+  { name: 'friends-cut', photo: `${GROUP}/azure-samples_identification1.jpg`, motion: 'cut', seed: 2 },
+];
+
+interface ManifestEntry {
+  file: string;
+  boxes?: Box[];
+}
+
+/**
+ * The official face boxes of a photo.
+ * @param photo path below `TESTDATA_FOLDER`
+ * @throws Error where the manifest has no boxes for it
+ */
+export function photoBoxes(photo: string): Box[] {
+  const manifest = JSON.parse(readFileSync(join(TESTDATA_FOLDER, 'manifest.json'), 'utf8')) as ManifestEntry[];
+  const boxes = manifest.find((entry) => entry.file === photo)?.boxes;
+  if (!boxes) throw new Error(`manifest.json has no boxes for ${photo}`);
+  return boxes;
+}
+
+/** Says whether the photos are there to make clips from. */
+export function hasTestdata(): boolean {
+  return existsSync(join(TESTDATA_FOLDER, 'manifest.json'));
+}
+
+/** The suite's clips of these names, or all of them. */
+export function chooseClips(names: readonly string[]): SuiteClip[] {
+  const unknown = names.filter((name) => !SUITE.some((clip) => clip.name === name));
+  if (unknown.length > 0) {
+    throw new Error(`no clip is named ${unknown.join(', ')}; there are ${SUITE.map((clip) => clip.name).join(', ')}`);
+  }
+  return SUITE.filter((clip) => names.length === 0 || names.includes(clip.name));
+}
+
+/** Makes a clip of the suite (6 s, 1280x720, 30 a second), or finds it made. */
+export function prepareClip(clip: SuiteClip): Promise<ReadyClip> {
+  const { name, photo, motion, seed } = clip;
+  return cachedClip(name, { photo: join(TESTDATA_FOLDER, photo), boxes: photoBoxes(photo), motion, seed });
+}
+
+/** Makes a clip, or finds it made: kept under a key of the photo's bytes and of every option. */
+export async function cachedClip(name: string, options: Omit<MakeClipOptions, 'output' | 'truth'>): Promise<ReadyClip> {
+  const { photo, ...recipe } = options;
+  const bytes = typeof photo === 'string' ? readFileSync(photo) : photo;
+  const key = createHash('sha256')
+    .update(`${CLIP_VERSION} ${JSON.stringify(recipe)}`)
+    .update(bytes)
+    .digest('hex');
+  const folder = join(OUT_FOLDER, 'clips');
+  const file = join(folder, `${name}-${key.slice(0, 12)}.mp4`);
+  const truthFile = join(folder, `${parse(file).name}.json`);
+  if (!existsSync(truthFile) || !existsSync(file)) {
+    mkdirSync(folder, { recursive: true });
+    // Under names of its own until it is whole: another process may be making the same clip.
+    const [newFile, newTruth] = [`${file}.${process.pid}.mp4`, `${truthFile}.${process.pid}.json`];
+    await makeClip({ ...options, output: newFile, truth: newTruth });
+    renameSync(newFile, file);
+    renameSync(newTruth, truthFile);
+  }
+  const truth: Truth = JSON.parse(readFileSync(truthFile, 'utf8'));
+  return { name, motion: options.motion ?? 'pan', file, truthFile, truth, seconds: truth.frames.length / truth.fps };
+}

@@ -1,0 +1,55 @@
+import { unlinkSync } from 'node:fs';
+import { AV_LOG_FATAL, Log } from 'node-av';
+import { ModelError } from '../models/errors.ts';
+import { asInferenceError, type InferenceErrorCode } from './errors.ts';
+import { type BlurFileResult, type BlurProgress, FileJob, type FileJobOptions } from './file-job.ts';
+
+/** What the process of a job tells its parent. */
+export type FileJobMessage =
+  | { readonly type: 'progress'; readonly progress: BlurProgress }
+  | { readonly type: 'warning'; readonly message: string }
+  | { readonly type: 'done'; readonly result: BlurFileResult }
+  | { readonly type: 'failed'; readonly code: InferenceErrorCode; readonly message: string; readonly stack: string };
+
+// The entry point of a job's own process: one job comes in, progress and one end go out.
+process.once('message', (options: FileJobOptions) => {
+  Log.setLevel(AV_LOG_FATAL);
+  // A parent that died can't clean up any more.
+  process.once('disconnect', () => {
+    for (const path of [options.output, options.report]) {
+      if (path) removeQuietly(path);
+    }
+    process.exit(1);
+  });
+  // What the terminal sends to the whole group is the parent's to answer.
+  process.on('SIGINT', () => undefined);
+  void run(options);
+});
+
+async function run(options: FileJobOptions): Promise<void> {
+  const job = new FileJob(options, {
+    onProgress: (progress) => tell({ type: 'progress', progress }),
+    onWarning: (message) => tell({ type: 'warning', message }),
+  });
+  try {
+    tell({ type: 'done', result: await job.run() });
+  } catch (error) {
+    const code = error instanceof ModelError ? 'model-unusable' : 'run-failed';
+    const failure = asInferenceError(error, code, code === 'model-unusable' ? 'models' : 'the job failed');
+    const { stack = '' } = error instanceof Error ? error : failure;
+    tell({ type: 'failed', code: failure.code, message: failure.message, stack });
+  }
+}
+
+function tell(message: FileJobMessage): void {
+  // A channel that is closed means the parent is gone, which 'disconnect' deals with.
+  if (process.connected) process.send?.(message);
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') process.stderr.write(`can't remove ${path}\n`);
+  }
+}

@@ -1,0 +1,163 @@
+import {
+  AV_FRAME_FLAG_CORRUPT,
+  AV_FRAME_FLAG_DISCARD,
+  AV_NOPTS_VALUE,
+  AV_PIX_FMT_YUV420P,
+  AV_PIX_FMT_YUVJ420P,
+  AVERROR_EAGAIN,
+  AVERROR_EOF,
+  Codec,
+  CodecContext,
+  FFmpegError,
+  FilterAPI,
+  Frame,
+  type Packet,
+  type Stream,
+} from 'node-av';
+import { InferenceError } from '../errors.ts';
+import { uprightFilters } from './orientation.ts';
+import type { VideoFrame } from './video-frame.ts';
+
+/** Larger pictures are refused before memory is taken for them: 16384 × 16384. */
+const MAX_PIXELS = 1 << 28;
+
+/** A decoder that keeps failing without asking for data will never end. */
+const MAX_FAILURES_IN_A_ROW = 256;
+
+/** Decodes one video stream to upright I420 pictures of one size, in the order shown. */
+export class VideoDecoder {
+  readonly #context: CodecContext;
+  readonly #stream: Stream;
+  readonly #turn: readonly string[];
+  readonly #filters = new Map<string, FilterAPI>();
+  #size: { width: number; height: number } | undefined;
+  #frames = 0;
+  #lastPts: bigint | undefined;
+
+  private constructor(context: CodecContext, stream: Stream, turn: readonly string[]) {
+    this.#context = context;
+    this.#stream = stream;
+    this.#turn = turn;
+  }
+
+  /**
+   * @param matrix the container's display matrix, or null
+   * @throws InferenceError 'input-not-video' when no decoder knows the stream
+   */
+  static async open(stream: Stream, matrix: Int32Array | null, threads: number): Promise<VideoDecoder> {
+    const { codecpar } = stream;
+    if (codecpar.width * codecpar.height > MAX_PIXELS) {
+      throw new InferenceError('input-not-video', `${codecpar.width}×${codecpar.height} is larger than can be processed`);
+    }
+    const codec = Codec.findDecoder(codecpar.codecId);
+    if (!codec) throw new InferenceError('input-not-video', 'no decoder for its video codec');
+    const context = new CodecContext();
+    context.allocContext3(codec);
+    context.parametersToContext(codecpar);
+    context.pktTimebase = stream.timeBase;
+    context.threadCount = threads;
+    const opened = await context.open2(codec, null);
+    if (opened < 0) {
+      context.freeContext();
+      throw new InferenceError('input-not-video', `its video can't be decoded (${FFmpegError.strerror(opened)})`);
+    }
+    return new VideoDecoder(context, stream, uprightFilters(matrix));
+  }
+
+  /**
+   * Hands in one packet (borrowed), or null to drain.
+   * @returns the pictures that it completed; each is the caller's to close
+   */
+  async decode(packet: Packet | null): Promise<VideoFrame[]> {
+    const frames: VideoFrame[] = [];
+    let sent = await this.#context.sendPacket(packet);
+    if (sent === AVERROR_EAGAIN) {
+      await this.#receive(frames);
+      sent = await this.#context.sendPacket(packet);
+    }
+    // A damaged packet is an expected outcome: it is dropped, and the decoder marks the pictures that miss it.
+    if (sent < 0 && sent !== AVERROR_EOF && FFmpegError.fromCode(sent)?.isENOMEM) {
+      throw new InferenceError('decode-failed', 'out of memory in the decoder');
+    }
+    await this.#receive(frames);
+    return frames;
+  }
+
+  close(): void {
+    for (const filter of this.#filters.values()) filter.close();
+    this.#filters.clear();
+    this.#context.freeContext();
+  }
+
+  async #receive(into: VideoFrame[]): Promise<void> {
+    let failures = 0;
+    while (failures < MAX_FAILURES_IN_A_ROW) {
+      const picture = new Frame();
+      picture.alloc();
+      const received = await this.#context.receiveFrame(picture);
+      if (received < 0) {
+        picture.free();
+        if (received === AVERROR_EAGAIN || received === AVERROR_EOF) return;
+        failures++;
+        continue;
+      }
+      if (picture.hasFlags(AV_FRAME_FLAG_DISCARD)) {
+        picture.free();
+        continue;
+      }
+      const broken = picture.hasFlags(AV_FRAME_FLAG_CORRUPT) || picture.decodeErrorFlags !== 0;
+      const pts = this.#nextPts(picture);
+      const duration = picture.duration;
+      const upright = this.#upright(picture);
+      upright.pts = pts;
+      upright.duration = duration;
+      upright.timeBase = this.#stream.timeBase;
+      into.push({ index: this.#frames++, picture: upright, broken });
+      failures = 0;
+    }
+    throw new InferenceError('decode-failed', 'the decoder fails without end on this file');
+  }
+
+  /** The picture's time; always later than the one before, whatever the file says. */
+  #nextPts(picture: Frame): bigint {
+    const said = picture.bestEffortTimestamp;
+    const last = this.#lastPts;
+    let pts = said === AV_NOPTS_VALUE ? (last === undefined ? 0n : last + this.#frameTicks()) : said;
+    if (last !== undefined && pts <= last) pts = last + 1n;
+    this.#lastPts = pts;
+    return pts;
+  }
+
+  #frameTicks(): bigint {
+    const { avgFrameRate: rate, timeBase: base } = this.#stream;
+    if (rate.num <= 0 || rate.den <= 0) return 1n;
+    return BigInt(Math.max(1, Math.round((rate.den * base.den) / (rate.num * base.num))));
+  }
+
+  /** Turns, converts or scales the picture if it needs it; takes ownership and gives back an owned picture. */
+  #upright(picture: Frame): Frame {
+    const isI420 = picture.format === AV_PIX_FMT_YUV420P || picture.format === AV_PIX_FMT_YUVJ420P;
+    const isEven = picture.width % 2 === 0 && picture.height % 2 === 0;
+    const fits = !this.#size || (picture.width === this.#size.width && picture.height === this.#size.height);
+    if (isI420 && isEven && fits && this.#turn.length === 0) {
+      this.#size ??= { width: picture.width, height: picture.height };
+      return picture;
+    }
+    const key = `${picture.width}x${picture.height}:${picture.format}`;
+    let filter = this.#filters.get(key);
+    if (!filter) {
+      const chain = [...this.#turn];
+      if (!isI420) chain.push('format=yuv420p');
+      chain.push(this.#size ? `scale=${this.#size.width}:${this.#size.height}` : 'crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0');
+      filter = FilterAPI.create(chain.join(','), {});
+      this.#filters.set(key, filter);
+    }
+    picture.timeBase = this.#stream.timeBase;
+    filter.processSync(picture);
+    const turned = filter.receiveSync();
+    picture.free();
+    if (!(turned instanceof Frame)) throw new InferenceError('decode-failed', 'the picture could not be turned upright');
+    this.#size ??= { width: turned.width, height: turned.height };
+    return turned;
+  }
+}

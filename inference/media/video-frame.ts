@@ -1,0 +1,17 @@
+import type { Frame } from 'node-av';
+
+/**
+ * One decoded picture, I420 (4:2:0, 8 bit), upright. It has one owner, who must `closeFrame` it or pass it on.
+ */
+export interface VideoFrame {
+  /** Counts from 0 in the order shown. */
+  readonly index: number;
+  /** The planes and their strides, in FFmpeg's own memory. */
+  readonly picture: Frame;
+  /** The decoder met damage here: what the picture shows can't be trusted. */
+  readonly broken: boolean;
+}
+
+export function closeFrame(frame: VideoFrame): void {
+  frame.picture.free();
+}

@@ -1,0 +1,87 @@
+import type { Box, Detection } from './box.ts';
+import { BoxFilter } from './kalman.ts';
+
+/** One sighting of a face, in camera-free coordinates: pixels of the picture less the camera's path. */
+export interface Sighting extends Box {
+  readonly frame: number;
+  /** 0..1 */
+  readonly score: number;
+}
+
+/** A track is believed, and covered, from this score on at once. */
+const BELIEVED_SCORE = 0.3;
+/** Or with so many sightings whose scores together come to so much. */
+const BELIEVED_SIGHTINGS = 3;
+const BELIEVED_SUM = 0.6;
+
+/** One face followed through time, within one scene. */
+export class Track {
+  readonly id: number;
+  readonly firstFrame: number;
+  /** The first frame of the scene it lives in; it covers nothing before. */
+  readonly sceneStart: number;
+  /** The first frame after its scene, once that is known; it covers nothing from there on. */
+  sceneEnd = Number.POSITIVE_INFINITY;
+  /** By frame; the oldest are forgotten. */
+  readonly sightings: Sighting[] = [];
+  readonly #filter: BoxFilter;
+  #filterFrame: number;
+  #hits = 0;
+  #sum = 0;
+  #best = 0;
+
+  constructor(id: number, frame: number, sceneStart: number, seen: Detection) {
+    this.id = id;
+    this.firstFrame = frame;
+    this.sceneStart = sceneStart;
+    this.#filter = new BoxFilter(seen);
+    this.#filterFrame = frame;
+    this.#note(frame, seen);
+  }
+
+  /** Whether there is a face, as far as its scores tell so far. What is believed late is covered backwards. */
+  get believed(): boolean {
+    return this.#best >= BELIEVED_SCORE || (this.#hits >= BELIEVED_SIGHTINGS && this.#sum >= BELIEVED_SUM);
+  }
+
+  get hits(): number {
+    return this.#hits;
+  }
+
+  get bestScore(): number {
+    return this.#best;
+  }
+
+  get last(): Sighting {
+    return this.sightings[this.sightings.length - 1]!;
+  }
+
+  /** Where the face should be at `frame`. Frames must not go back. */
+  predict(frame: number): Box {
+    if (frame > this.#filterFrame) {
+      this.#filter.predict(frame - this.#filterFrame);
+      this.#filterFrame = frame;
+    }
+    return this.#filter.box;
+  }
+
+  see(frame: number, seen: Detection): void {
+    this.predict(frame);
+    this.#filter.correct(seen);
+    this.#note(frame, seen);
+  }
+
+  /** Drops sightings that no frame from `frame` on needs; the latest of them stays, to interpolate from. */
+  forgetBefore(frame: number, keep: number): void {
+    let drop = 0;
+    while (drop + keep < this.sightings.length && this.sightings[drop + keep - 1]!.frame < frame) drop++;
+    if (drop > 0) this.sightings.splice(0, drop);
+  }
+
+  #note(frame: number, { x, y, w, h, score }: Detection): void {
+    this.sightings.push({ frame, x, y, w, h, score });
+    this.#hits++;
+    this.#sum += score;
+    if (score > this.#best) this.#best = score;
+  }
+}
