@@ -1,0 +1,117 @@
+import { join } from 'node:path';
+import { writeToCache } from './cache.ts';
+import { ModelError } from './errors.ts';
+import { checkBytes, readChecked } from './file-check.ts';
+import { defaultModelLocations, type ModelLocations } from './locations.ts';
+import { findModel, loadManifest, type ModelEntry } from './manifest.ts';
+
+const PREFERRED_DETECTOR = 'yunet-n';
+const FALLBACK_DETECTOR = 'ssd-mobilenet-v1';
+const DEFAULT_DOWNLOAD_TIMEOUT_MS = 20_000;
+
+export interface ResolveOptions extends ModelLocations {
+  /** May a missing file be fetched from its source address? Default: yes. */
+  allowDownload?: boolean;
+  /** Longest that one download may take. Default: 20 000. */
+  downloadTimeoutMs?: number;
+  /** Aborting it rejects with its reason. */
+  signal?: AbortSignal;
+  /** The models that can be asked for. Default: the project's own manifest. */
+  models?: readonly ModelEntry[];
+}
+
+export interface ResolvedModel {
+  entry: ModelEntry;
+  /** Where the file is. Load `bytes` rather than this: the file may change after the check. */
+  path: string;
+  /** The whole `.onnx` file, checked. Owned by the caller. */
+  bytes: Uint8Array;
+  /** Where it was had from. `downloaded` and `converted`: by this call, and then written to the cache. */
+  origin: 'cache' | 'models-dir' | 'shared' | 'downloaded' | 'converted';
+}
+
+/**
+ * Finds a model's file and checks it whole, in the order cache → `modelsDir` → `sharedDir` → its source (a download, or
+ * a conversion of an installed package), whose result goes to the cache. A file outside the cache is used in place.
+ * A file that is present and wrong is an error wherever it is: the next place is not tried.
+ * @throws ModelError 'not-found' when no place has it; 'truncated' | 'checksum-mismatch' | 'unreadable' naming the file;
+ *   'unknown-model'; 'cache-unwritable'; 'source-mismatch'
+ */
+export async function resolveModel(
+  name: string,
+  options: ResolveOptions = defaultModelLocations({}),
+): Promise<ResolvedModel> {
+  const entry = findModel(options.models ?? loadManifest(), name);
+  options.signal?.throwIfAborted();
+  const places = [
+    { origin: 'cache', folder: options.cacheDir, remedy: 'Delete it, and it is made anew' },
+    { origin: 'models-dir', folder: options.modelsDir, remedy: replaceRemedy(entry) },
+    { origin: 'shared', folder: options.sharedDir, remedy: replaceRemedy(entry) },
+  ] as const;
+  for (const { origin, folder, remedy } of places) {
+    if (folder === undefined) continue;
+    const path = join(folder, entry.file);
+    const bytes = await readChecked(path, entry, remedy);
+    if (bytes) return { entry, path, bytes, origin };
+  }
+  const made = await fromSource(entry, options);
+  const path = join(options.cacheDir, entry.file);
+  await writeToCache(path, made.bytes);
+  return { entry, path, ...made };
+}
+
+/**
+ * The face detector to use: YuNet, or SSD-MobileNetV1 where YuNet is not to be had. A YuNet file that is present and
+ * wrong is an error, not a reason to fall back.
+ * @param warn called once with one line when it falls back
+ * @throws ModelError as `resolveModel` does
+ */
+export async function resolveDetector(
+  options: ResolveOptions,
+  warn: (message: string) => void,
+): Promise<ResolvedModel> {
+  try {
+    return await resolveModel(PREFERRED_DETECTOR, options);
+  } catch (error) {
+    if (!(error instanceof ModelError && error.code === 'not-found')) throw error;
+    const fallback = await resolveModel(FALLBACK_DETECTOR, options);
+    warn(
+      `${error.message} Using ${FALLBACK_DETECTOR} instead, which sees 512 × 512 pixels only and gives no landmarks.`,
+    );
+    return fallback;
+  }
+}
+
+async function fromSource(
+  entry: ModelEntry,
+  options: ResolveOptions,
+): Promise<Pick<ResolvedModel, 'bytes' | 'origin'>> {
+  const { source } = entry;
+  // Loaded when needed: most starts find all they need in the cache.
+  if (source.type === 'npm') {
+    const { convertModel, packageFolder } = await import('./convert.ts');
+    return { bytes: await convertModel(entry, source, packageFolder(source)), origin: 'converted' };
+  }
+  if (options.allowDownload === false) throw notFound(entry, options, 'downloads are off');
+  const { signal, downloadTimeoutMs: timeoutMs = DEFAULT_DOWNLOAD_TIMEOUT_MS } = options;
+  const { download } = await import('./download.ts');
+  try {
+    const bytes = await download(source.url, { maxBytes: entry.bytes, timeoutMs, signal });
+    checkBytes(bytes, entry, `the download of ${source.url}`, replaceRemedy(entry));
+    return { bytes, origin: 'downloaded' };
+  } catch (error) {
+    if (!(error instanceof ModelError && error.code === 'not-found')) throw error;
+    throw notFound(entry, options, error.message, error);
+  }
+}
+
+function notFound(entry: ModelEntry, options: ResolveOptions, reason: string, cause?: Error): ModelError {
+  const folders = [options.cacheDir, options.modelsDir, options.sharedDir].filter((folder) => folder !== undefined);
+  const message = `${entry.file} is in none of ${folders.join(', ')} and could not be downloaded (${reason}).`;
+  return new ModelError('not-found', `${message} ${replaceRemedy(entry)}.`, { cause });
+}
+
+function replaceRemedy({ file, source }: ModelEntry): string {
+  if (source.type === 'npm') return 'Remove it, and it is converted from its package';
+  return `Put ${file} from ${source.url} into a folder and set FACEBLUR_MODELS_DIR to it`;
+}

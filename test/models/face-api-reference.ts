@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** Where the face-api package is. */
+export const FACE_API = dirname(createRequire(import.meta.url).resolve('@vladmandic/face-api/package.json'));
+
+interface TfTensor {
+  dataSync(): Float32Array;
+  dispose(): void;
+}
+
+/** What this project's tests use of the package. Its own declarations need the browser's types. */
+interface FaceApi {
+  tf: {
+    setBackend(name: string): Promise<boolean>;
+    ready(): Promise<void>;
+    tensor4d(values: Float32Array, shape: [number, number, number, number]): TfTensor;
+  };
+  env: { setEnv(env: Record<string, unknown>): void };
+  nets: {
+    ssdMobilenetv1: {
+      loadFromDisk(folder: string): Promise<void>;
+      forward(input: TfTensor): Promise<{ boxes: TfTensor[]; scores: TfTensor[] }>;
+    };
+  };
+}
+
+/** face-api's own detector in plain JavaScript; a forward pass takes 10 to 20 seconds. */
+export class FaceApiReference {
+  readonly #faceApi: FaceApi;
+
+  private constructor(faceApi: FaceApi) {
+    this.#faceApi = faceApi;
+  }
+
+  static async load(): Promise<FaceApiReference> {
+    const faceApi = await importBrowserBuild();
+    await faceApi.tf.setBackend('cpu');
+    await faceApi.tf.ready();
+    // face-api asks of any input whether it is one of these; a tensor is none.
+    const Absent = class {};
+    const browser = {
+      Canvas: Absent,
+      Image: Absent,
+      ImageData: Absent,
+      Video: Absent,
+      CanvasRenderingContext2D: Absent,
+    };
+    faceApi.env.setEnv({ ...browser, readFile });
+    await faceApi.nets.ssdMobilenetv1.loadFromDisk(join(FACE_API, 'model'));
+    return new FaceApiReference(faceApi);
+  }
+
+  /**
+   * @param rgb interleaved, 512 × 512, 0..255
+   * @returns before NMS, `boxes` as y1, x1, y2, x2
+   */
+  async detect(rgb: Uint8Array): Promise<{ boxes: Float32Array; scores: Float32Array }> {
+    const input = this.#faceApi.tf.tensor4d(Float32Array.from(rgb), [1, 512, 512, 3]);
+    const { boxes, scores } = await this.#faceApi.nets.ssdMobilenetv1.forward(input);
+    const [boxTensor] = boxes;
+    const [scoreTensor] = scores;
+    if (!boxTensor || !scoreTensor) throw new Error('face-api returned no boxes and scores');
+    return { boxes: boxTensor.dataSync(), scores: scoreTensor.dataSync() };
+  }
+}
+
+/**
+ * The one build that carries tfjs is the browser's. Where it finds `window.document` it leaves Node's `util` alone, which
+ * its bundler replaced by an empty stub; so there is one while it loads.
+ */
+async function importBrowserBuild(): Promise<FaceApi> {
+  const scope = globalThis as { window?: unknown };
+  scope.window = { document: {} };
+  try {
+    return (await import(pathToFileURL(join(FACE_API, 'dist', 'face-api.esm.js')).href)) as FaceApi;
+  } finally {
+    delete scope.window;
+  }
+}
