@@ -1,0 +1,68 @@
+import type { BlurFileOptions, BlurFileResult } from '../../inference/blur-file.ts';
+import type { BlurPolicy } from '../../inference/policy.ts';
+import { loadEngineConfig } from '../config.ts';
+import { checkBlurPaths } from './blur-paths.ts';
+import { Interrupt } from './interrupt.ts';
+import { clock, ProgressBar } from './progress-bar.ts';
+
+/** Options of `faceblur blur`, parsed and in range. */
+export interface BlurCommand {
+  readonly output: string;
+  readonly style?: BlurPolicy['style'];
+  readonly strength?: number;
+  readonly margin?: number;
+  readonly report?: string;
+  readonly quiet?: boolean;
+}
+
+/**
+ * Blurs one file, with progress on stderr where that is a terminal, and a last line on stdout that says what was done.
+ * @returns the exit code: 0, or 128 + the number of the signal that stopped it
+ * @throws GatewayError 'bad-argument' | 'bad-config', or the engine's InferenceError
+ */
+export async function runBlur(input: string, command: BlurCommand): Promise<number> {
+  const { modelsDir } = loadEngineConfig();
+  const { output, report, style, strength, margin, quiet } = command;
+  const paths = checkBlurPaths({ input, output, report });
+  const options: BlurFileOptions = { ...paths, modelsDir, policy: { style, strength, margin } };
+
+  // Loaded only here, so that help and refusals need no engine.
+  const { blurFile } = await import('../../inference/blur-file.ts');
+  const interrupt = new Interrupt();
+  const bar = new ProgressBar(process.stderr, !quiet);
+  const startedAtMs = performance.now();
+  try {
+    const result = await blurFile(options, {
+      onProgress: (progress) => bar.draw(progress),
+      onWarning: (message) => {
+        bar.clear();
+        process.stderr.write(`faceblur: warning: ${message}\n`);
+      },
+      signal: interrupt.signal,
+    });
+    bar.clear();
+    if (!quiet) process.stdout.write(`${summary(result, output, performance.now() - startedAtMs)}\n`);
+    return 0;
+  } catch (error) {
+    bar.clear();
+    const stopped = interrupt.exitCode;
+    if (stopped === null) throw error;
+    process.stderr.write('faceblur: stopped; nothing was written\n');
+    return stopped;
+  } finally {
+    interrupt.close();
+  }
+}
+
+/** `out.mp4: 3 faces covered in 180 frames (1280×720, 0:06) at 93 fps`. */
+function summary(result: BlurFileResult, output: string, tookMs: number): string {
+  const { faces, frames, width, height, durationMs, coveredWhole } = result;
+  const fps = tookMs > 0 ? Math.round((frames * 1000) / tookMs) : 0;
+  const whole = coveredWhole > 0 ? `; ${count(coveredWhole, 'frame')} covered whole` : '';
+  const clip = `${count(frames, 'frame')} (${width}×${height}, ${clock(durationMs)})`;
+  return `${output}: ${count(faces, 'face')} covered in ${clip} at ${fps} fps${whole}`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import type { BlurPolicy } from '../../inference/policy.ts';
+import { wantsStack } from '../config.ts';
+import { exitCodeOf } from '../errors.ts';
+import type { BlurCommand } from './blur.ts';
+
+const STYLES: readonly BlurPolicy['style'][] = ['mosaic'];
+const LATER_STYLES: readonly string[] = ['solid', 'gaussian'];
+
+const HELP = `
+Exit codes:
+  0  done
+  1  our fault: a failure inside, or dependencies not installed
+  2  the input's or the user's: bad option, unreadable video, folder not writable
+  128+n  stopped by signal n (130 for Ctrl-C); nothing is written
+
+Examples:
+  $ faceblur blur street.mp4 -o street-blurred.mp4
+  $ faceblur serve            then open http://127.0.0.1:8080
+
+Configuration is environment variables, or a .env file in the working folder; .env.example lists them.`;
+
+const BLUR_HELP = `
+Every frame is inspected and every face found is covered. Sound is kept. The output appears under its name only once
+it is whole: a run that fails or is stopped leaves what was there before. Watch the result before you publish it: no
+detector finds every face.
+
+Examples:
+  $ faceblur blur in.mp4 -o out.mp4
+  $ faceblur blur in.mp4 -o out.mp4 --strength 1 --margin 0.5     coarser blocks, wider masks
+  $ faceblur blur in.mp4 -o out.mp4 --report out.json --quiet     for scripts`;
+
+const SERVE_HELP = `
+Reads HOST (127.0.0.1), PORT (8080), DATA_DIR (./data), LOG_LEVEL (info) and the limits in .env.example.
+
+Examples:
+  $ faceblur serve
+  $ PORT=9000 faceblur serve`;
+
+/**
+ * Runs one `faceblur` command line, without the program's own name. Failures become one line on stderr.
+ * @returns the exit code
+ */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  const outcome = { exitCode: 0 };
+  try {
+    await createProgram(outcome).parseAsync(args, { from: 'user' });
+    return outcome.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`faceblur: ${oneLine(error instanceof Error ? error.message : String(error))}\n`);
+    if (wantsStack() && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function createProgram(outcome: { exitCode: number }): Command {
+  const program = new Command('faceblur')
+    .description('Covers every face in a video. Nothing leaves this machine.')
+    .version(versionOfPackage())
+    .addHelpText('after', HELP);
+  prepare(program);
+
+  const blur = program
+    .command('blur')
+    .summary('cover every face in a video file')
+    .description('Covers every face in a video file and writes a new file.')
+    .argument('<in>', 'video to read')
+    .requiredOption('-o, --output <file>', 'video to write (MP4); replaced if it exists')
+    .option('--style <style>', 'how a face is covered: mosaic (default: mosaic)', parseStyle)
+    .option('--strength <0..1>', 'adds above a floor that already cannot be undone (default: 0.5)', parseShare)
+    .option('--margin <0..1>', 'how far the mask reaches past the face (default: 0.3)', parseShare)
+    .option('--report <file>', 'write a JSON report of every face and frame')
+    .option('--quiet', 'no progress and no summary; warnings and errors still show')
+    .addHelpText('after', BLUR_HELP)
+    .action(async (input: string, command: BlurCommand) => {
+      const { runBlur } = await import('./blur.ts');
+      outcome.exitCode = await runBlur(input, command);
+    });
+  prepare(blur);
+
+  const serve = program
+    .command('serve')
+    .summary('run the gateway with its start page')
+    .description('Runs the gateway: a start page and an HTTP API, on this machine only.')
+    .addHelpText('after', SERVE_HELP)
+    .action(async () => {
+      const { runServe } = await import('./serve.ts');
+      outcome.exitCode = await runServe();
+    });
+  prepare(serve);
+  return program;
+}
+
+/** Makes commander throw instead of exit, and say what is wrong in one line. */
+function prepare(command: Command): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) => write(`faceblur: ${oneLine(text.replace(/^error: /, ''))}\n`),
+  });
+}
+
+function parseStyle(value: string): BlurPolicy['style'] {
+  const style = STYLES.find((name) => name === value);
+  if (style) return style;
+  const available = `available: ${STYLES.join(', ')}`;
+  if (LATER_STYLES.includes(value)) throw new InvalidArgumentError(`It is not available yet; ${available}`);
+  throw new InvalidArgumentError(`There is no such style; ${available}`);
+}
+
+function parseShare(value: string): number {
+  const number = /^(\d+(\.\d*)?|\.\d+)$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= 0 && number <= 1) return number;
+  throw new InvalidArgumentError('It must be a number from 0 to 1');
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
+}
+
+function versionOfPackage(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return version;
+}

@@ -1,0 +1,31 @@
+import { pino } from 'pino';
+import { blurFile } from '../../inference/blur-file.ts';
+import { resolveDetector } from '../../models/resolve.ts';
+import { loadServerConfig } from '../config.ts';
+import { Server } from '../server.ts';
+import { Interrupt } from './interrupt.ts';
+
+/** A server that has not closed by then is ended hard, so that a supervisor's own deadline is never met. */
+const CLOSE_DEADLINE_MS = 4500;
+
+/**
+ * Runs the gateway until a signal ends it.
+ * @returns the exit code
+ * @throws GatewayError 'bad-config' | 'cannot-listen'
+ */
+export async function runServe(): Promise<number> {
+  const config = loadServerConfig();
+  const log = pino({ level: config.logLevel }, pino.destination(2));
+  const interrupt = new Interrupt();
+  const ready = () => resolveDetector({ ...config.modelLocations, allowDownload: false }, () => {});
+  const server = await Server.create({ config, blurFile, ready, log });
+  process.stdout.write(`FaceBlur Gateway on ${server.url}\n`);
+  await new Promise<void>((resolve) => {
+    if (interrupt.signal.aborted) resolve();
+    interrupt.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  const deadline = setTimeout(() => process.exit(1), CLOSE_DEADLINE_MS);
+  await server.close();
+  clearTimeout(deadline);
+  return 0;
+}
