@@ -66,8 +66,10 @@ const PROGRESS_INTERVAL_MS = 200;
 const DETECTOR_THREADS = 1;
 const DECODER_THREADS = 2;
 const ENCODER_THREADS = 2;
-const ENCODER_PRESET = 'superfast';
-const ENCODER_CRF = 20;
+const ENCODER_PRESET = 'ultrafast';
+/** Costs hardly more than the bare preset and saves two thirds of its size. */
+const ENCODER_TUNING = 'cabac=1:8x8dct=1:bframes=3:b-adapt=0:weightp=0';
+const ENCODER_CRF = 23;
 /** The output may take this times the source's bit rate, and never less than the floor. */
 const MAX_BITRATE_RATIO = 1.35;
 const MIN_BITRATE_CAP_BPS = 300_000;
@@ -166,6 +168,7 @@ export class FileJob {
       frameRate: input.video.avgFrameRate,
       threads: ENCODER_THREADS,
       preset: ENCODER_PRESET,
+      tuning: ENCODER_TUNING,
       crf: ENCODER_CRF,
       maxBitrateBps: bitRate === null ? null : Math.max(MIN_BITRATE_CAP_BPS, bitRate * MAX_BITRATE_RATIO),
     });
@@ -180,13 +183,17 @@ export class FileJob {
   #makePipeline(detector: Detector, tuning: FileTuning, like: VideoFrame, fps: number): BlurPipeline {
     const { width, height } = like.picture;
     const fits = Math.floor(WINDOW_BYTES / (width * height * 1.5));
-    const { highScore, birthScore, ...schedule } = tuning;
+    const detectEveryFrames = Math.max(1, Math.round(fps * tuning.detectEverySeconds));
     return new BlurPipeline({
-      ...schedule,
       detector,
       policy: this.#options.policy,
-      windowFrames: Math.max(tuning.detectEveryFrames, Math.min(Math.round(fps * WINDOW_SECONDS), fits)),
-      tracker: { highScore, birthScore, maxLostFrames: Math.ceil(fps * LOST_SECONDS) },
+      detectEveryFrames,
+      inputPx: tuning.inputPx,
+      sharpEveryFrames: Math.round(fps * tuning.sharpEverySeconds),
+      sharpInputPx: tuning.sharpInputPx,
+      minScore: tuning.minScore,
+      windowFrames: Math.max(detectEveryFrames, Math.min(Math.round(fps * WINDOW_SECONDS), fits)),
+      tracker: { ...tuning.tracker, maxLostFrames: Math.ceil(fps * LOST_SECONDS) },
     });
   }
 

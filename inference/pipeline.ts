@@ -1,5 +1,6 @@
 import { blurRegions, coverWhole } from './blur/blur-regions.ts';
 import { faceRegion } from './blur/mosaic.ts';
+import { PicturePool } from './blur/picture-pool.ts';
 import type { Redacted } from './blur/redacted.ts';
 import type { Detector } from './detect/detector.ts';
 import { closeFrame, type VideoFrame } from './media/video-frame.ts';
@@ -53,6 +54,7 @@ export class BlurPipeline {
   readonly #camera = new CameraPath();
   readonly #tracker: Tracker;
   readonly #held: Held[] = [];
+  readonly #pool = new PicturePool();
   #lastDetected = Number.NEGATIVE_INFINITY;
   #lastSharp = Number.NEGATIVE_INFINITY;
   #mustDetect = true;
@@ -110,6 +112,8 @@ export class BlurPipeline {
   /** Frees what is held. The detector is its maker's to close. */
   close(): void {
     for (const { frame } of this.#held.splice(0)) closeFrame(frame);
+    this.#pool.close();
+    this.#scene.close();
   }
 
   async #detect(held: Held): Promise<void> {
@@ -147,7 +151,7 @@ export class BlurPipeline {
   #release(): RedactedPicture {
     const { frame, inspection } = this.#held.shift()!;
     const inspected = inspection === 'detected' || inspection === 'bracketed';
-    if (!inspected || frame.broken) return { frame: coverWhole(frame), covers: [], whole: true };
+    if (!inspected || frame.broken) return { frame: coverWhole(frame, this.#pool), covers: [], whole: true };
     const { policy, tracker, windowFrames } = this.#options;
     const { width, height } = frame.picture;
     const limits = { afterFrames: tracker.maxLostFrames, beforeFrames: windowFrames };
@@ -161,9 +165,9 @@ export class BlurPipeline {
     } catch (error) {
       this.#failures++;
       this.#lastFailure = error;
-      return { frame: coverWhole(frame), covers: [], whole: true };
+      return { frame: coverWhole(frame, this.#pool), covers: [], whole: true };
     }
     const regions = covers.map(({ box }) => faceRegion(box, policy.strength, policy.margin));
-    return { frame: blurRegions(frame, regions), covers, whole: false };
+    return { frame: blurRegions(frame, regions, this.#pool), covers, whole: false };
   }
 }

@@ -14,11 +14,11 @@ export interface InputSize {
 
 /**
  * Fits a picture into a model's input whose sides are multiples of `grid`, the longer one about `inputPx`.
- * A picture smaller than that is not enlarged past twice its size.
+ * A smaller picture is not enlarged: that finds no more faces and far more that are none.
  */
 export function fitInput(width: number, height: number, inputPx: number, grid: number): InputSize {
   const longer = Math.max(width, height);
-  const scale = Math.min(inputPx / longer, 2);
+  const scale = Math.min(inputPx / longer, 1);
   const fit = (side: number): [number, number] => {
     const wanted = side * scale;
     const nearest = Math.max(grid, Math.round(wanted / grid) * grid);
@@ -48,6 +48,9 @@ export class Letterbox {
   readonly tensor: Float32Array;
   readonly #scaler = new SoftwareScaleContext();
   readonly #scaled = new Frame();
+  /** The planes of `#scaled`: asking FFmpeg for them anew at each frame costs more than filling them. */
+  readonly #planes: readonly Uint8Array[];
+  readonly #strides: readonly number[];
   /** Where in the tensor G, B and R go: the order of FFmpeg's planar RGB. */
   readonly #planeOf: readonly [number, number, number];
 
@@ -61,6 +64,8 @@ export class Letterbox {
     this.#scaled.format = AV_PIX_FMT_GBRP;
     const got = this.#scaled.getBuffer();
     if (got < 0) throw new InferenceError('run-failed', `no memory for the model's input (${FFmpegError.strerror(got)})`);
+    this.#planes = (this.#scaled.data ?? []).slice(0, 3).map((p) => new Uint8Array(p.buffer, p.byteOffset, p.length));
+    this.#strides = this.#scaled.linesize;
     this.#scaler.getContext(
       source.width,
       source.height,
@@ -77,11 +82,9 @@ export class Letterbox {
     const scaled = this.#scaler.scaleFrameSync(this.#scaled, picture);
     if (scaled < 0) throw new InferenceError('run-failed', `the picture can't be scaled (${FFmpegError.strerror(scaled)})`);
     const { width, height, contentWidth, contentHeight } = this.size;
-    const { linesize } = this.#scaled;
-    const planes = this.#scaled.data ?? [];
     for (let p = 0; p < 3; p++) {
-      const plane = planes[p]!;
-      const stride = linesize[p]!;
+      const plane = this.#planes[p]!;
+      const stride = this.#strides[p]!;
       const base = this.#planeOf[p]! * width * height;
       if (stride === width && contentWidth === width) {
         this.tensor.set(plane.subarray(0, width * contentHeight), base);

@@ -3,32 +3,46 @@ import { InferenceError } from '../errors.ts';
 import type { Detector } from './detector.ts';
 import { SsdMobilenetDetector } from './ssd-mobilenet.ts';
 import { YunetDetector } from './yunet.ts';
-import type { PipelineOptions } from '../pipeline.ts';
+import type { TrackerOptions } from '../track/tracker.ts';
 
 /** How one family of detectors is used on files: what bench/leaks and bench/blur found to be worth its time. */
-export type FileTuning = Pick<
-  PipelineOptions,
-  'detectEveryFrames' | 'inputPx' | 'sharpEveryFrames' | 'sharpInputPx' | 'minScore'
-> & { readonly highScore: number; readonly birthScore: number };
+export interface FileTuning {
+  /** Time between two detections. */
+  readonly detectEverySeconds: number;
+  /** The longer side of the picture as the detector sees it. */
+  readonly inputPx: number;
+  /** Time between two looks at `sharpInputPx`, for the small faces; 0 for none. */
+  readonly sharpEverySeconds: number;
+  readonly sharpInputPx: number;
+  /** Below it, a detection says nothing. */
+  readonly minScore: number;
+  readonly tracker: Omit<TrackerOptions, 'maxLostFrames'>;
+}
 
 const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
   yunet: {
-    detectEveryFrames: 3,
+    detectEverySeconds: 1 / 6,
     inputPx: 640,
-    sharpEveryFrames: 15,
-    sharpInputPx: 960,
+    sharpEverySeconds: 1 / 2,
+    sharpInputPx: 1280,
     minScore: 0.1,
-    highScore: 0.3,
-    birthScore: 0.15,
+    tracker: {
+      highScore: 0.3,
+      birthScore: 0.15,
+      belief: { sureScore: 0.6, likelyScore: 0.35, likelySightings: 2 },
+    },
   },
   'ssd-mobilenet-v1': {
-    detectEveryFrames: 6,
+    detectEverySeconds: 1 / 5,
     inputPx: 512,
-    sharpEveryFrames: 0,
+    sharpEverySeconds: 0,
     sharpInputPx: 512,
     minScore: 0.15,
-    highScore: 0.4,
-    birthScore: 0.3,
+    tracker: {
+      highScore: 0.4,
+      birthScore: 0.2,
+      belief: { sureScore: 0.5, likelyScore: 0.3, likelySightings: 2 },
+    },
   },
 };
 

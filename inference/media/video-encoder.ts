@@ -24,8 +24,10 @@ export interface VideoEncoderOptions {
   /** Nominal frames a second, or 0/1 when the source has none. */
   readonly frameRate: IRational;
   readonly threads: number;
-  /** x264's speed for size, e.g. 'superfast'. */
+  /** x264's speed for size, e.g. 'ultrafast'. */
   readonly preset: string;
+  /** x264 options over the preset's, as `name=value:name=value`. */
+  readonly tuning: string;
   /** x264's constant rate factor, 0..51; lower is better and larger. */
   readonly crf: number;
   /** Upper bound of the bit rate, or null for none. */
@@ -73,7 +75,13 @@ export class VideoEncoder {
       context.rcBufferSize = Math.min(Math.round(options.maxBitrateBps * 2), 0x7fffffff);
     }
     // Captions and user data ride in the decoder's side data; they may name or quote the people in the picture.
-    using settings = Dictionary.fromObject({ preset: options.preset, crf: options.crf, a53cc: 0, udu_sei: 0 });
+    using settings = Dictionary.fromObject({
+      preset: options.preset,
+      crf: options.crf,
+      'x264-params': options.tuning,
+      a53cc: 0,
+      udu_sei: 0,
+    });
     const opened = await context.open2(codec, settings);
     if (opened < 0) {
       context.freeContext();

@@ -10,8 +10,11 @@ export interface VideoFrame {
   readonly picture: Frame;
   /** The decoder met damage here: what the picture shows can't be trusted. */
   readonly broken: boolean;
+  /** Gives the picture's memory back to whoever lent it; without it the memory is the frame's own. */
+  readonly giveBack?: () => void;
 }
 
 export function closeFrame(frame: VideoFrame): void {
-  frame.picture.free();
+  if (frame.giveBack) frame.giveBack();
+  else frame.picture.free();
 }

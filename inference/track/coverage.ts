@@ -19,6 +19,9 @@ export interface Cover {
 
 /** A prediction loses its speed over so many frames: a face that left its path is most likely still near it. */
 const DAMPING_FRAMES = 15;
+/** A face seen once is predicted for so many frames, and for so many more with each likely sighting. */
+const REACH_ONCE = 8;
+const REACH_A_SIGHTING = 8;
 /** Growth of a predicted box a frame, and its bound. */
 const PREDICTED_GROWTH = 0.03;
 const MAX_PREDICTED_GROWTH = 1.8;
@@ -52,14 +55,15 @@ export function coversAt(track: Track, frame: number, camera: CameraPath, limits
     }
     return covers;
   }
+  const reach = REACH_ONCE + REACH_A_SIGHTING * track.likelySightings;
   if (before) {
     const away = frame - before.frame;
-    if (away > limits.afterFrames) return [];
+    if (away > Math.min(limits.afterFrames, reach)) return [];
     return [cover(predicted(before, velocityAt(sightings, 'end'), away), null)];
   }
   if (after) {
     const away = after.frame - frame;
-    if (away > limits.beforeFrames) return [];
+    if (away > Math.min(limits.beforeFrames, reach)) return [];
     return [cover(predicted(after, velocityAt(sightings, 'start'), -away), null)];
   }
   return [];

@@ -1,8 +1,7 @@
-import type { Frame } from 'node-av';
+import { AV_PIX_FMT_GRAY8, FFmpegError, Frame, SoftwareScaleContext, SWS_AREA } from 'node-av';
+import { InferenceError } from '../errors.ts';
 import { shiftBetween } from './camera-shift.ts';
 
-/** Every so many-th row and column is read. */
-const STEP = 8;
 const BINS = 32;
 const THUMB_WIDTH = 32;
 const THUMB_HEIGHT = 18;
@@ -13,17 +12,14 @@ const MIN_TONES_IN_COMMON = 0.5;
 const MIN_CORRELATION_OF_OTHER_TONES = 0.8;
 /** A picture whose thumbnail varies less than this (luma levels) has nothing to correlate. */
 const MIN_CONTRAST = 4;
-/** Profiles have about this many entries a picture's width. */
-const PROFILE_LENGTH = 320;
+/** The longer side of the luma picture that is looked at. */
+const SMALL_SIDE = 320;
 
 interface Look {
-  readonly width: number;
-  readonly height: number;
   readonly histogram: Float32Array;
   readonly thumb: Float32Array;
   readonly columns: Float32Array;
   readonly rows: Float32Array;
-  readonly binPx: number;
 }
 
 /** What changed from the frame before to this one. */
@@ -35,66 +31,118 @@ export interface SceneChange {
   readonly dy: number;
 }
 
-/** Watches luma from frame to frame for cuts and for the camera's own motion, at a fraction of a millisecond each. */
+/** Watches small luma pictures from frame to frame for cuts and for the camera's own motion. */
 export class SceneWatch {
+  #luma: SmallLuma | undefined;
   #last: Look | undefined;
 
-  /** Looks at the next frame, which it borrows. */
+  /**
+   * Looks at the next frame, which it borrows.
+   * @throws InferenceError 'run-failed'
+   */
   observe(picture: Frame): SceneChange {
-    const look = lookAt(picture);
+    if (!this.#luma?.fits(picture)) {
+      this.#luma?.close();
+      this.#luma = new SmallLuma(picture);
+      this.#last = undefined;
+    }
+    const look = this.#luma.look(picture);
     const last = this.#last;
     this.#last = look;
-    if (!last || last.width !== look.width || last.height !== look.height) return { cut: true, dx: 0, dy: 0 };
-    if (isCut(last, look)) return { cut: true, dx: 0, dy: 0 };
+    if (!last || isCut(last, look)) return { cut: true, dx: 0, dy: 0 };
     return {
       cut: false,
-      dx: shiftBetween(last.columns, look.columns) * look.binPx,
-      dy: shiftBetween(last.rows, look.rows) * look.binPx,
+      dx: shiftBetween(last.columns, look.columns) * this.#luma.scaleX,
+      dy: shiftBetween(last.rows, look.rows) * this.#luma.scaleY,
     };
+  }
+
+  close(): void {
+    this.#luma?.close();
   }
 }
 
-function lookAt(picture: Frame): Look {
-  const { width, height } = picture;
-  const luma = picture.data![0]!;
-  const stride = picture.linesize[0]!;
-  const binPx = Math.max(1, Math.round(width / PROFILE_LENGTH));
-  const histogram = new Float32Array(BINS);
-  const thumb = new Float32Array(THUMB_WIDTH * THUMB_HEIGHT);
-  const counts = new Float32Array(THUMB_WIDTH * THUMB_HEIGHT);
-  const columns = new Float32Array(Math.max(1, Math.floor(width / binPx)));
-  const rows = new Float32Array(Math.max(1, Math.floor(height / binPx)));
-  for (let y = STEP >> 1; y < height; y += STEP) {
-    const row = y * stride;
-    for (let bin = 0, i = row; bin < columns.length; bin++) {
-      let sum = 0;
-      for (const end = i + binPx; i < end; i++) sum += luma[i]!;
-      columns[bin]! += sum;
-    }
-    const thumbRow = Math.floor((y * THUMB_HEIGHT) / height) * THUMB_WIDTH;
-    for (let x = STEP >> 1; x < width; x += STEP) {
-      const value = luma[row + x]!;
-      histogram[value >> 3]!++;
-      const cell = thumbRow + Math.floor((x * THUMB_WIDTH) / width);
-      thumb[cell]! += value;
-      counts[cell]!++;
-    }
+/** Scales pictures of one size to a small luma picture and sums it up. */
+class SmallLuma {
+  /** Pixels of the picture in one of the small one. */
+  readonly scaleX: number;
+  readonly scaleY: number;
+  readonly #source: { width: number; height: number; format: number };
+  readonly #small = new Frame();
+  readonly #scaler = new SoftwareScaleContext();
+  readonly #pixels: Uint8Array;
+
+  constructor({ width, height, format }: Frame) {
+    this.#source = { width, height, format };
+    const scale = Math.min(1, SMALL_SIDE / Math.max(width, height));
+    this.#small.alloc();
+    this.#small.width = Math.max(1, Math.round(width * scale));
+    this.#small.height = Math.max(1, Math.round(height * scale));
+    this.#small.format = AV_PIX_FMT_GRAY8;
+    const got = this.#small.getBuffer();
+    if (got < 0) throw new InferenceError('run-failed', `no memory to watch the scene (${FFmpegError.strerror(got)})`);
+    const [plane] = this.#small.data!;
+    this.#pixels = new Uint8Array(plane!.buffer, plane!.byteOffset, plane!.length);
+    this.scaleX = width / this.#small.width;
+    this.scaleY = height / this.#small.height;
+    type Format = Parameters<SoftwareScaleContext['getContext']>[2];
+    // The source is read as luma alone, which I420 begins with.
+    this.#scaler.getContext(
+      width,
+      height,
+      format as Format,
+      this.#small.width,
+      this.#small.height,
+      AV_PIX_FMT_GRAY8,
+      SWS_AREA,
+    );
   }
-  for (let bin = 0, y = 0; bin < rows.length; bin++) {
-    let sum = 0;
-    for (const end = y + binPx; y < end; y++) {
+
+  fits({ width, height, format }: Frame): boolean {
+    return width === this.#source.width && height === this.#source.height && format === this.#source.format;
+  }
+
+  look(picture: Frame): Look {
+    const scaled = this.#scaler.scaleFrameSync(this.#small, picture);
+    if (scaled < 0) throw new InferenceError('run-failed', `the scene can't be watched (${FFmpegError.strerror(scaled)})`);
+    const { width, height, linesize } = this.#small;
+    const stride = linesize[0]!;
+    const pixels = this.#pixels;
+    const histogram = new Float32Array(BINS);
+    const thumb = new Float32Array(THUMB_WIDTH * THUMB_HEIGHT);
+    const counts = new Float32Array(THUMB_WIDTH * THUMB_HEIGHT);
+    const columns = new Float32Array(width);
+    const rows = new Float32Array(height);
+    for (let y = 0; y < height; y++) {
       const row = y * stride;
-      for (let i = row + (STEP >> 1); i < row + width; i += STEP) sum += luma[i]!;
+      const thumbRow = Math.floor((y * THUMB_HEIGHT) / height) * THUMB_WIDTH;
+      let sum = 0;
+      for (let x = 0; x < width; x++) {
+        const value = pixels[row + x]!;
+        sum += value;
+        columns[x]! += value;
+        // Every second pixel of every second row is enough for tones.
+        if (((x | y) & 1) !== 0) continue;
+        histogram[value >> 3]!++;
+        const cell = thumbRow + Math.floor((x * THUMB_WIDTH) / width);
+        thumb[cell]! += value;
+        counts[cell]!++;
+      }
+      rows[y] = sum;
     }
-    rows[bin] = sum;
+    let samples = 0;
+    for (const count of histogram) samples += count;
+    for (let i = 0; i < BINS; i++) histogram[i]! /= samples;
+    for (let i = 0; i < thumb.length; i++) thumb[i]! /= Math.max(1, counts[i]!);
+    level(columns, height);
+    level(rows, width);
+    return { histogram, thumb, columns, rows };
   }
-  let samples = 0;
-  for (const count of histogram) samples += count;
-  for (let i = 0; i < BINS; i++) histogram[i]! /= Math.max(1, samples);
-  for (let i = 0; i < thumb.length; i++) thumb[i]! /= Math.max(1, counts[i]!);
-  level(columns, binPx * Math.ceil(height / STEP));
-  level(rows, binPx * Math.ceil(width / STEP));
-  return { width, height, histogram, thumb, columns, rows, binPx };
+
+  close(): void {
+    this.#scaler.freeContext();
+    this.#small.free();
+  }
 }
 
 /** Sums to means, less their own mean: a change of exposure moves no profile. */

@@ -8,11 +8,14 @@ export interface Sighting extends Box {
   readonly score: number;
 }
 
-/** A track is believed, and covered, from this score on at once. */
-const BELIEVED_SCORE = 0.3;
-/** Or with so many sightings whose scores together come to so much. */
-const BELIEVED_SIGHTINGS = 3;
-const BELIEVED_SUM = 0.6;
+/** What it takes to believe that a track is a face. What is believed late is covered backwards. */
+export interface Belief {
+  /** One sighting of this score is enough. */
+  readonly sureScore: number;
+  /** Or so many of this score. */
+  readonly likelyScore: number;
+  readonly likelySightings: number;
+}
 
 /** One face followed through time, within one scene. */
 export class Track {
@@ -26,12 +29,13 @@ export class Track {
   readonly sightings: Sighting[] = [];
   readonly #filter: BoxFilter;
   #filterFrame: number;
-  #hits = 0;
-  #sum = 0;
+  readonly #belief: Belief;
+  #likely = 0;
   #best = 0;
 
-  constructor(id: number, frame: number, sceneStart: number, seen: Detection) {
+  constructor(id: number, frame: number, sceneStart: number, seen: Detection, belief: Belief) {
     this.id = id;
+    this.#belief = belief;
     this.firstFrame = frame;
     this.sceneStart = sceneStart;
     this.#filter = new BoxFilter(seen);
@@ -39,17 +43,14 @@ export class Track {
     this.#note(frame, seen);
   }
 
-  /** Whether there is a face, as far as its scores tell so far. What is believed late is covered backwards. */
+  /** Whether it is a face, as far as its scores tell so far. */
   get believed(): boolean {
-    return this.#best >= BELIEVED_SCORE || (this.#hits >= BELIEVED_SIGHTINGS && this.#sum >= BELIEVED_SUM);
+    return this.#best >= this.#belief.sureScore || this.#likely >= this.#belief.likelySightings;
   }
 
-  get hits(): number {
-    return this.#hits;
-  }
-
-  get bestScore(): number {
-    return this.#best;
+  /** How many sightings were likely ones. */
+  get likelySightings(): number {
+    return this.#likely;
   }
 
   get last(): Sighting {
@@ -80,8 +81,7 @@ export class Track {
 
   #note(frame: number, { x, y, w, h, score }: Detection): void {
     this.sightings.push({ frame, x, y, w, h, score });
-    this.#hits++;
-    this.#sum += score;
+    if (score >= this.#belief.likelyScore) this.#likely++;
     if (score > this.#best) this.#best = score;
   }
 }

@@ -1,13 +1,14 @@
 import { associate, type Gate } from './association.ts';
 import { type Box, type Detection, shift } from './box.ts';
 import type { CameraPath } from './camera-path.ts';
-import { Track } from './track.ts';
+import { type Belief, Track } from './track.ts';
 
 export interface TrackerOptions {
   /** Detections from this score on are matched first. */
   readonly highScore: number;
   /** A detection that matches nothing starts a track from this score on. */
   readonly birthScore: number;
+  readonly belief: Belief;
   /** A believed track that is not seen for longer ends. */
   readonly maxLostFrames: number;
 }
@@ -49,7 +50,7 @@ export class Tracker {
     const elapsed = Math.max(1, frame - this.#lastFrame);
     this.#lastFrame = frame;
     const { x, y } = this.#camera.at(frame);
-    const { highScore, birthScore, maxLostFrames } = this.#options;
+    const { highScore, birthScore, belief, maxLostFrames } = this.#options;
     const free = new Set(detections.map((d): Detection => ({ ...shift(d, -x, -y), score: d.score })));
     const unseen = new Set(this.#alive);
 
@@ -82,7 +83,7 @@ export class Tracker {
     this.#alive = this.#alive.filter((entry) => !unseen.has(entry));
     for (const seen of free) {
       if (seen.score < birthScore || this.#alive.length >= MAX_TRACKS) continue;
-      this.#alive.push({ track: new Track(this.#nextId++, frame, this.#sceneStart, seen), misses: 0 });
+      this.#alive.push({ track: new Track(this.#nextId++, frame, this.#sceneStart, seen, belief), misses: 0 });
     }
   }
 
