@@ -43,7 +43,10 @@ export async function blurFile(options: BlurFileOptions, hooks: BlurFileHooks = 
     output,
     policy,
     report,
-    models: defaultModelLocations({ ...process.env, ...(options.modelsDir && { FACEBLUR_MODELS_DIR: options.modelsDir }) }),
+    models: defaultModelLocations({
+      ...process.env,
+      ...(options.modelsDir && { FACEBLUR_MODELS_DIR: options.modelsDir }),
+    }),
   };
   try {
     const result = await runInChild(job, hooks);
@@ -61,7 +64,10 @@ function temporaryBeside(path: string): string {
   return join(dirname(resolve(path)), `.${basename(path)}.${randomUUID().slice(0, 8)}.part`);
 }
 
-async function runInChild(job: FileJobOptions, { onProgress, onWarning, signal }: BlurFileHooks): Promise<BlurFileResult> {
+async function runInChild(
+  job: FileJobOptions,
+  { onProgress, onWarning, signal }: BlurFileHooks,
+): Promise<BlurFileResult> {
   if (signal?.aborted) throw new InferenceError('aborted', 'stopped before it started');
   const child = fork(join(import.meta.dirname, 'file-job-process.ts'), {
     serialization: 'advanced',
@@ -85,13 +91,16 @@ async function runInChild(job: FileJobOptions, { onProgress, onWarning, signal }
           child.kill('SIGKILL');
         }
       });
-      child.once('error', (cause) => reject(new InferenceError('child-died', `no process for the job: ${cause.message}`, { cause })));
+      child.once('error', (cause) =>
+        reject(new InferenceError('child-died', `no process for the job: ${cause.message}`, { cause })),
+      );
       // 'close' comes after the exit and after all its output was read: nothing holds the files any more.
       child.once('close', (code, killedBy) => {
         if (end?.type === 'done') fulfil(end.result);
         else if (signal?.aborted) reject(new InferenceError('aborted', 'stopped'));
         else if (end?.type === 'failed') reject(failureOf(end));
-        else reject(new InferenceError('child-died', `the job's process died (${killedBy ?? code}) ${lastWords.trim()}`));
+        else
+          reject(new InferenceError('child-died', `the job's process died (${killedBy ?? code}) ${lastWords.trim()}`));
       });
       child.send(job, (error) => error && child.kill('SIGKILL'));
     });

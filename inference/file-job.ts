@@ -101,14 +101,14 @@ export class FileJob {
     const input = open.adopt(await InputFile.open(this.#options.input), (file) => file.close());
     const { entry, bytes } = await resolveDetector(this.#options.models, (message) => this.#hooks.onWarning(message));
     const detector = open.adopt(await openDetector(entry, bytes, DETECTOR_THREADS), (d) => d.close());
-    const decoder = open.adopt(
-      await VideoDecoder.open(input.video, input.displayMatrix, DECODER_THREADS),
-      (d) => d.close(),
+    const decoder = open.adopt(await VideoDecoder.open(input.video, input.displayMatrix, DECODER_THREADS), (d) =>
+      d.close(),
     );
     const source = open.adopt(new FrameSource(input, decoder, (packet) => this.#onAudio(packet)), (s) => s.close());
 
     const first = await source.next();
-    if (!first) throw new InferenceError('input-not-video', `${this.#options.input} holds no picture that can be decoded`);
+    if (!first)
+      throw new InferenceError('input-not-video', `${this.#options.input} holds no picture that can be decoded`);
     const { width, height } = first.picture;
     const fps = frameRateOf(input);
     const output = open.adopt(await OutputFile.create(this.#options.output), (file) => file.close());
@@ -116,7 +116,8 @@ export class FileJob {
     const videoTrack = output.addEncoded(encoder.context, input.video.avgFrameRate);
     await this.#openAudio(input, output, open);
     await output.writeHeader();
-    for (let packet = this.#earlyAudio.shift(); packet; packet = this.#earlyAudio.shift()) await this.#writeAudio(packet);
+    for (let packet = this.#earlyAudio.shift(); packet; packet = this.#earlyAudio.shift())
+      await this.#writeAudio(packet);
     this.#audioFlows = true;
 
     const tuning = fileTuning(entry);
@@ -176,7 +177,10 @@ export class FileJob {
 
   async #openAudio(input: InputFile, output: OutputFile, open: AsyncDisposableStack): Promise<void> {
     for (const stream of input.audio) {
-      this.#audio.set(stream.index, open.adopt(await AudioTrack.open(stream, output), (track) => track.close()));
+      this.#audio.set(
+        stream.index,
+        open.adopt(await AudioTrack.open(stream, output), (track) => track.close()),
+      );
     }
   }
 

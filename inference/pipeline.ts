@@ -3,9 +3,10 @@ import { faceRegion } from './blur/mosaic.ts';
 import { PicturePool } from './blur/picture-pool.ts';
 import type { Redacted } from './blur/redacted.ts';
 import type { Detector } from './detect/detector.ts';
+import { InferenceError } from './errors.ts';
 import { closeFrame, type VideoFrame } from './media/video-frame.ts';
 import type { BlurPolicy } from './policy.ts';
-import { touches } from './track/box.ts';
+import { misses } from './track/box.ts';
 import { CameraPath } from './track/camera-path.ts';
 import { type Cover, coversAt } from './track/coverage.ts';
 import { SceneWatch } from './track/scene.ts';
@@ -160,8 +161,11 @@ export class BlurPipeline {
       covers = this.#tracker
         .tracksFrom(frame.index)
         .flatMap((track) => coversAt(track, frame.index, this.#camera, limits))
-        .filter(({ box }) => touches(box, width, height));
+        .filter(({ box }) => !misses(box, width, height));
       this.#camera.forgetBefore(frame.index - tracker.maxLostFrames);
+      if (!covers.every(({ box }) => Number.isFinite(box.x + box.y + box.w + box.h))) {
+        throw new InferenceError('run-failed', 'a face is nowhere: its box is not finite');
+      }
     } catch (error) {
       this.#failures++;
       this.#lastFailure = error;

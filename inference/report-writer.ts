@@ -42,7 +42,14 @@ export class ReportWriter {
       this.#open.set(track, boxes);
       // A face covered on two paths at once is reported at the likelier place, which comes first.
       if (boxes.at(-1)?.[0] === frame) continue;
-      boxes.push([frame, tenth(box.x), tenth(box.y), tenth(box.w), tenth(box.h), score === null ? null : hundredth(score)]);
+      boxes.push([
+        frame,
+        tenth(box.x),
+        tenth(box.y),
+        tenth(box.w),
+        tenth(box.h),
+        score === null ? null : hundredth(score),
+      ]);
     }
     for (const [track, boxes] of this.#open) {
       if (frame - boxes.at(-1)![0] > trackLifeFrames) await this.#writeTrack(track, boxes);

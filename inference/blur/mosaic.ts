@@ -4,6 +4,9 @@ import type { Box } from '../track/box.ts';
 const MAX_CELLS = 6;
 /** Cells across a face at strength 1. */
 const MIN_CELLS = 3;
+/** What is left of the cells' differences at strength 0 and 1: a hard shadow or a brim would still be read in them. */
+const MAX_CONTRAST = 0.6;
+const MIN_CONTRAST = 0.3;
 /** No cell is smaller than this, so that small faces get fewer cells. Pixels. */
 const MIN_CELL_PX = 6;
 /** A cell's luma is rounded to multiples of this, which takes what averaging over time could win back. */
@@ -30,6 +33,8 @@ export interface Region {
   readonly shape: 'ellipse' | 'rectangle';
   /** The side of one mosaic cell. */
   readonly cellPx: number;
+  /** 0..1, how much of the cells' differences in luma is left. */
+  readonly contrast: number;
 }
 
 /** The mask of a face: an ellipse that reaches `margin` of the box past it, in cells that hide who it is. */
@@ -42,6 +47,7 @@ export function faceRegion(face: Box, strength: number, margin: number): Region 
     radiusY: (face.h / 2) * (1 + margin),
     shape: 'ellipse',
     cellPx: Math.max(MIN_CELL_PX, Math.max(face.w, face.h) / cells),
+    contrast: MAX_CONTRAST - (MAX_CONTRAST - MIN_CONTRAST) * strength,
   };
 }
 
@@ -54,6 +60,7 @@ export function wholeRegion(width: number, height: number): Region {
     radiusY: height,
     shape: 'rectangle',
     cellPx: Math.max(width, height) / MIN_CELLS,
+    contrast: MIN_CONTRAST,
   };
 }
 
@@ -66,46 +73,76 @@ export function mosaicPlane(plane: Plane, region: Region, scale: number): void {
   const { data, stride, width, height } = plane;
   const centreX = region.centreX * scale;
   const centreY = region.centreY * scale;
-  const radiusX = region.radiusX * scale;
-  const radiusY = region.radiusY * scale;
-  const cell = Math.max(2, region.cellPx * scale);
-  const left = Math.max(0, Math.floor(centreX - radiusX));
-  const right = Math.min(width, Math.ceil(centreX + radiusX));
-  const top = Math.max(0, Math.floor(centreY - radiusY));
-  const bottom = Math.min(height, Math.ceil(centreY + radiusY));
+  const left = Math.max(0, Math.floor(centreX - region.radiusX * scale));
+  const right = Math.min(width, Math.ceil(centreX + region.radiusX * scale));
+  const top = Math.max(0, Math.floor(centreY - region.radiusY * scale));
+  const bottom = Math.min(height, Math.ceil(centreY + region.radiusY * scale));
   if (right <= left || bottom <= top) return;
-  const { starts, ends } = maskRows(region, scale, top, bottom);
-  const step = cell >= SPARSE_CELL_PX ? 2 : 1;
+  const cell = Math.max(2, region.cellPx * scale);
+  const xs = cellEdges(centreX, cell, left, right);
+  const ys = cellEdges(centreY, cell, top, bottom);
+  const columns = xs.length - 1;
+  const means = cellMeans(plane, xs, ys, cell >= SPARSE_CELL_PX ? 2 : 1);
+  let level = 0;
+  for (const mean of means) level += mean / means.length;
   const quantum = scale === 1 ? LUMA_QUANTUM : CHROMA_QUANTUM;
-  // A centre cell straddles the centre, so that the pattern is symmetric.
-  const originX = centreX - cell / 2 - Math.ceil((centreX - left) / cell) * cell;
-  const originY = centreY - cell / 2 - Math.ceil((centreY - top) / cell) * cell;
-  for (let cellTop = originY; cellTop < bottom; cellTop += cell) {
-    const y0 = Math.max(top, Math.round(cellTop));
-    const y1 = Math.min(bottom, Math.round(cellTop + cell));
-    if (y1 <= y0) continue;
-    for (let cellLeft = originX; cellLeft < right; cellLeft += cell) {
-      const x0 = Math.max(left, Math.round(cellLeft));
-      const x1 = Math.min(right, Math.round(cellLeft + cell));
-      if (x1 <= x0) continue;
-      let sum = 0;
-      for (let y = y0; y < y1; y += step) {
-        for (let i = y * stride + x0, end = y * stride + x1; i < end; i++) sum += data[i]!;
-      }
-      const mean = sum / (Math.ceil((y1 - y0) / step) * (x1 - x0));
-      const value = Math.min(255, Math.round(mean / quantum) * quantum);
-      for (let y = y0; y < y1; y++) {
-        const row = y * stride;
-        const to = Math.min(x1, ends[y - top]!);
+  const contrast = scale === 1 ? region.contrast : 1;
+  for (let i = 0; i < means.length; i++) {
+    means[i] = Math.min(255, Math.round((level + contrast * (means[i]! - level)) / quantum) * quantum);
+  }
+  const { starts, ends } = maskRows(region, scale, top, bottom);
+  for (let row = 0; row + 1 < ys.length; row++) {
+    for (let column = 0; column < columns; column++) {
+      const value = means[row * columns + column]!;
+      for (let y = ys[row]!; y < ys[row + 1]!; y++) {
+        const from = Math.max(xs[column]!, starts[y - top]!);
+        const to = Math.min(xs[column + 1]!, ends[y - top]!);
         // A plain loop: the runs are too short for the call of fill() to pay.
-        for (let i = row + Math.max(x0, starts[y - top]!), end = row + to; i < end; i++) data[i] = value;
+        for (let i = y * stride + from, end = y * stride + to; i < end; i++) data[i] = value;
       }
     }
   }
 }
 
+/** Where cells begin, and where the last one ends. One cell straddles the centre, so that the pattern is symmetric. */
+function cellEdges(centre: number, cell: number, from: number, to: number): number[] {
+  const edges = [from];
+  const first = Math.floor((from - centre) / cell + 0.5) + 0.5;
+  for (let edge = centre + first * cell; edge < to; edge += cell) {
+    const rounded = Math.round(edge);
+    if (rounded > edges.at(-1)! && rounded < to) edges.push(rounded);
+  }
+  edges.push(to);
+  return edges;
+}
+
+/** @param step every so many-th row is read */
+function cellMeans({ data, stride }: Plane, xs: readonly number[], ys: readonly number[], step: number): Float64Array {
+  const columns = xs.length - 1;
+  const means = new Float64Array(columns * (ys.length - 1));
+  for (let row = 0; row + 1 < ys.length; row++) {
+    const y0 = ys[row]!;
+    const y1 = ys[row + 1]!;
+    for (let column = 0; column < columns; column++) {
+      const x0 = xs[column]!;
+      const x1 = xs[column + 1]!;
+      let sum = 0;
+      for (let y = y0; y < y1; y += step) {
+        for (let i = y * stride + x0, end = y * stride + x1; i < end; i++) sum += data[i]!;
+      }
+      means[row * columns + column] = sum / (Math.ceil((y1 - y0) / step) * (x1 - x0));
+    }
+  }
+  return means;
+}
+
 /** The mask's first pixel and the one after its last, for each row of the region. */
-function maskRows(region: Region, scale: number, top: number, bottom: number): { starts: Int32Array; ends: Int32Array } {
+function maskRows(
+  region: Region,
+  scale: number,
+  top: number,
+  bottom: number,
+): { starts: Int32Array; ends: Int32Array } {
   const starts = new Int32Array(bottom - top);
   const ends = new Int32Array(bottom - top);
   const centreX = region.centreX * scale;

@@ -22,8 +22,12 @@ export class PicturePool {
     const copied = Math.min(lent.picture.copy(frame.picture), lent.picture.copyProps(frame.picture));
     const { index, broken } = frame;
     closeFrame(frame);
-    if (copied < 0) throw new InferenceError('run-failed', `a picture can't be copied (${FFmpegError.strerror(copied)})`);
-    return { frame: { index, broken, picture: lent.picture, giveBack: () => this.#giveBack(lent) }, planes: lent.planes };
+    if (copied < 0)
+      throw new InferenceError('run-failed', `a picture can't be copied (${FFmpegError.strerror(copied)})`);
+    return {
+      frame: { index, broken, picture: lent.picture, giveBack: () => this.#giveBack(lent) },
+      planes: lent.planes,
+    };
   }
 
   /** Frees the pictures that are not lent; the others go when they are given back. */

@@ -63,7 +63,8 @@ export class Letterbox {
     this.#scaled.height = size.contentHeight;
     this.#scaled.format = AV_PIX_FMT_GBRP;
     const got = this.#scaled.getBuffer();
-    if (got < 0) throw new InferenceError('run-failed', `no memory for the model's input (${FFmpegError.strerror(got)})`);
+    if (got < 0)
+      throw new InferenceError('run-failed', `no memory for the model's input (${FFmpegError.strerror(got)})`);
     this.#planes = (this.#scaled.data ?? []).slice(0, 3).map((p) => new Uint8Array(p.buffer, p.byteOffset, p.length));
     this.#strides = this.#scaled.linesize;
     this.#scaler.getContext(
@@ -80,7 +81,8 @@ export class Letterbox {
   /** Fills the tensor with the picture, which it borrows. */
   fill(picture: Frame): void {
     const scaled = this.#scaler.scaleFrameSync(this.#scaled, picture);
-    if (scaled < 0) throw new InferenceError('run-failed', `the picture can't be scaled (${FFmpegError.strerror(scaled)})`);
+    if (scaled < 0)
+      throw new InferenceError('run-failed', `the picture can't be scaled (${FFmpegError.strerror(scaled)})`);
     const { width, height, contentWidth, contentHeight } = this.size;
     for (let p = 0; p < 3; p++) {
       const plane = this.#planes[p]!;

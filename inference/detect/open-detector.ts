@@ -1,9 +1,9 @@
 import type { ModelEntry } from '../../models/manifest.ts';
 import { InferenceError } from '../errors.ts';
+import type { TrackerOptions } from '../track/tracker.ts';
 import type { Detector } from './detector.ts';
 import { SsdMobilenetDetector } from './ssd-mobilenet.ts';
 import { YunetDetector } from './yunet.ts';
-import type { TrackerOptions } from '../track/tracker.ts';
 
 /** How one family of detectors is used on files: what bench/leaks and bench/blur found to be worth its time. */
 export interface FileTuning {

@@ -17,7 +17,9 @@ export async function openSession(name: string, model: Uint8Array, threads: numb
       logSeverityLevel: 3,
     });
   } catch (error) {
-    throw new InferenceError('model-unusable', `model ${name} does not load: ${(error as Error).message}`, { cause: error });
+    throw new InferenceError('model-unusable', `model ${name} does not load: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -34,6 +36,7 @@ export async function runSession(session: InferenceSession, input: Tensor): Prom
 /** @returns the data of a float32 output, borrowed until the next run */
 export function floats(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
   const data = outputs[name]?.data;
-  if (!(data instanceof Float32Array)) throw new InferenceError('model-unusable', `the model has no float output ${name}`);
+  if (!(data instanceof Float32Array))
+    throw new InferenceError('model-unusable', `the model has no float output ${name}`);
   return data;
 }

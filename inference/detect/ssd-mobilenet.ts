@@ -41,7 +41,11 @@ export class SsdMobilenetDetector implements Detector {
     for (let i = 0; i < scores.length; i++) {
       const score = scores[i]!;
       if (score < minScore) continue;
-      if (!(score <= 1.01)) throw new InferenceError('run-failed', `${this.name} gave a score that is no number`);
+      if (
+        !(score <= 1.01) ||
+        !Number.isFinite(boxes[i * 4]! + boxes[i * 4 + 1]! + boxes[i * 4 + 2]! + boxes[i * 4 + 3]!)
+      )
+        throw new InferenceError('run-failed', `${this.name} gave a result that is no number`);
       const x = boxes[i * 4]! * toX;
       const y = boxes[i * 4 + 1]! * toY;
       found.push({ x, y, w: boxes[i * 4 + 2]! * toX - x, h: boxes[i * 4 + 3]! * toY - y, score: Math.min(1, score) });

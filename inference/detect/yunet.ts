@@ -10,6 +10,8 @@ import { floats, openSession, runSession } from './session.ts';
 const STRIDES = [8, 16, 32] as const;
 const GRID = 32;
 const MAX_IOU = 0.45;
+/** Scores go to 1, give or take rounding; more is rubbish. */
+const MAX_SQUARED_SCORE = 1.01;
 
 /** YuNet: anchor-free, one box a cell at three strides. @see YuNet, Wu et al. 2023 */
 export class YunetDetector implements Detector {
@@ -48,11 +50,12 @@ export class YunetDetector implements Detector {
         const squared = cls[i]! * obj[i]!;
         // Written so that NaN counts as a failure, not as "no face".
         if (squared < floor) continue;
-        if (!(squared <= 1.01)) throw new InferenceError("run-failed", `${this.name} gave a score that is no number`);
+        if (!(squared <= MAX_SQUARED_SCORE)) throw noNumber(this.name);
         const w = Math.exp(bbox[i * 4 + 2]!) * stride;
         const h = Math.exp(bbox[i * 4 + 3]!) * stride;
         const x = ((i % columns) + bbox[i * 4]!) * stride - w / 2;
         const y = (Math.floor(i / columns) + bbox[i * 4 + 1]!) * stride - h / 2;
+        if (!Number.isFinite(x + y + w + h)) throw noNumber(this.name);
         found.push({ x: x * toX, y: y * toY, w: w * toX, h: h * toY, score: Math.min(1, Math.sqrt(squared)) });
       }
     }
@@ -76,4 +79,8 @@ export class YunetDetector implements Detector {
     }
     return letterbox;
   }
+}
+
+function noNumber(model: string): InferenceError {
+  return new InferenceError('run-failed', `${model} gave a result that is no number`);
 }

@@ -59,7 +59,8 @@ export class InputFile {
     }
     try {
       const probed = await format.findStreamInfo();
-      if (probed < 0) throw new InferenceError('input-not-video', `${path} holds no readable stream (${reason(probed)})`);
+      if (probed < 0)
+        throw new InferenceError('input-not-video', `${path} holds no readable stream (${reason(probed)})`);
       const video = chooseVideo(format);
       if (!video) throw new InferenceError('input-not-video', `${path} has no video stream`);
       const audio = format.streams.filter((stream) => isUsableAudio(stream));
@@ -156,7 +157,9 @@ async function checkReadable(path: string): Promise<void> {
     if (error instanceof InferenceError) throw error;
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     if (missing) throw new InferenceError('input-missing', `${path} does not exist`, { cause: error });
-    throw new InferenceError('input-unreadable', `${path} can't be read: ${(error as Error).message}`, { cause: error });
+    throw new InferenceError('input-unreadable', `${path} can't be read: ${(error as Error).message}`, {
+      cause: error,
+    });
   } finally {
     await handle?.close();
   }
@@ -174,7 +177,5 @@ function chooseVideo(format: FormatContext): Stream | undefined {
 }
 
 function isUsableAudio({ codecpar }: Stream): boolean {
-  return (
-    codecpar.codecType === AVMEDIA_TYPE_AUDIO && codecpar.codecId !== AV_CODEC_ID_NONE && codecpar.sampleRate > 0
-  );
+  return codecpar.codecType === AVMEDIA_TYPE_AUDIO && codecpar.codecId !== AV_CODEC_ID_NONE && codecpar.sampleRate > 0;
 }

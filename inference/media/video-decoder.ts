@@ -47,7 +47,10 @@ export class VideoDecoder {
   static async open(stream: Stream, matrix: Int32Array | null, threads: number): Promise<VideoDecoder> {
     const { codecpar } = stream;
     if (codecpar.width * codecpar.height > MAX_PIXELS) {
-      throw new InferenceError('input-not-video', `${codecpar.width}×${codecpar.height} is larger than can be processed`);
+      throw new InferenceError(
+        'input-not-video',
+        `${codecpar.width}×${codecpar.height} is larger than can be processed`,
+      );
     }
     const codec = Codec.findDecoder(codecpar.codecId);
     if (!codec) throw new InferenceError('input-not-video', 'no decoder for its video codec');
@@ -148,7 +151,9 @@ export class VideoDecoder {
     if (!filter) {
       const chain = [...this.#turn];
       if (!isI420) chain.push('format=yuv420p');
-      chain.push(this.#size ? `scale=${this.#size.width}:${this.#size.height}` : 'crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0');
+      chain.push(
+        this.#size ? `scale=${this.#size.width}:${this.#size.height}` : 'crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0',
+      );
       filter = FilterAPI.create(chain.join(','), {});
       this.#filters.set(key, filter);
     }
@@ -156,7 +161,8 @@ export class VideoDecoder {
     filter.processSync(picture);
     const turned = filter.receiveSync();
     picture.free();
-    if (!(turned instanceof Frame)) throw new InferenceError('decode-failed', 'the picture could not be turned upright');
+    if (!(turned instanceof Frame))
+      throw new InferenceError('decode-failed', 'the picture could not be turned upright');
     this.#size ??= { width: turned.width, height: turned.height };
     return turned;
   }

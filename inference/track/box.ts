@@ -48,7 +48,7 @@ export function shift(box: Box, dx: number, dy: number): Box {
   return { x: box.x + dx, y: box.y + dy, w: box.w, h: box.h };
 }
 
-/** Whether any of the box lies in the picture. */
-export function touches(box: Box, width: number, height: number): boolean {
-  return box.x < width && box.y < height && box.x + box.w > 0 && box.y + box.h > 0;
+/** Whether the box lies wholly off the picture. One that is not finite does not: nobody knows where it lies. */
+export function misses(box: Box, width: number, height: number): boolean {
+  return box.x >= width || box.y >= height || box.x + box.w <= 0 || box.y + box.h <= 0;
 }

@@ -42,7 +42,11 @@ export function coversAt(track: Track, frame: number, camera: CameraPath, limits
   const before = sightings[next - 1];
   const after = sightings[next];
   const stop = camera.at(frame);
-  const cover = (box: Box, score: number | null): Cover => ({ track: track.id, box: shift(box, stop.x, stop.y), score });
+  const cover = (box: Box, score: number | null): Cover => ({
+    track: track.id,
+    box: shift(box, stop.x, stop.y),
+    score,
+  });
 
   if (before?.frame === frame) return [cover(before, before.score)];
   if (before && after) {

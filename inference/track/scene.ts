@@ -104,7 +104,8 @@ class SmallLuma {
 
   look(picture: Frame): Look {
     const scaled = this.#scaler.scaleFrameSync(this.#small, picture);
-    if (scaled < 0) throw new InferenceError('run-failed', `the scene can't be watched (${FFmpegError.strerror(scaled)})`);
+    if (scaled < 0)
+      throw new InferenceError('run-failed', `the scene can't be watched (${FFmpegError.strerror(scaled)})`);
     const { width, height, linesize } = this.#small;
     const stride = linesize[0]!;
     const pixels = this.#pixels;

@@ -67,8 +67,14 @@ export class Tracker {
     };
     const remaining = (believed: boolean) => [...unseen].filter(({ track }) => track.believed === believed);
     // The longer a face is out of sight, the further it may have gone.
-    const wide = (since: number): Gate => ({ minIou: 0.1, maxDistance: Math.min(1.5, 0.6 + 0.08 * Math.max(since, elapsed)) });
-    const narrow = (since: number): Gate => ({ minIou: 0.2, maxDistance: Math.min(0.8, 0.3 + 0.05 * Math.max(since, elapsed)) });
+    const wide = (since: number): Gate => ({
+      minIou: 0.1,
+      maxDistance: Math.min(1.5, 0.6 + 0.08 * Math.max(since, elapsed)),
+    });
+    const narrow = (since: number): Gate => ({
+      minIou: 0.2,
+      maxDistance: Math.min(0.8, 0.3 + 0.05 * Math.max(since, elapsed)),
+    });
     match(remaining(true), highScore, wide);
     match(remaining(true), 0, narrow);
     match(remaining(false), 0, narrow);
