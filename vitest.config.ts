@@ -6,7 +6,8 @@ export default defineConfig({
     // Tests that load native models and codecs share two cores; more workers only make every one of them slower.
     maxWorkers: 2,
     pool: 'forks',
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    reporters: ['default', './test/setup/counts-reporter.ts'],
   },
 });

@@ -18,6 +18,8 @@ export interface MeasureLeaksOptions {
   minFacePx?: number;
   /** Ids of faces that were meant to stay visible. */
   keep?: Iterable<number>;
+  /** For each frame, where the engine covered something; see `coveredBoxes`. */
+  covered?: readonly TruthBox[][];
   /** Output frames to leave out at the start; default 0. */
   offset?: number;
 }
@@ -47,6 +49,8 @@ export interface LeakFigures {
   outsideMeanAbsDiff: number;
   /** PSNR of full-range grey values away from faces; 100 where nothing differs, null where there is no such place. */
   psnrOutsideDb: number | null;
+  /** The same away from what was covered, be it a face or not; null without `covered`. */
+  psnrOutsideMasksDb: number | null;
   /** Leaks and appearances of every face that leaks. */
   perFace: Record<string, { leaked: number; faceFrames: number }>;
   /** The first leaks. */
@@ -99,6 +103,7 @@ export async function measureLeaks(options: MeasureLeaksOptions): Promise<LeakFi
   const outputFrames = readLuma(output, width, height);
   const legibility = new FaceLegibility(width, height);
   const outside = new OutsideDifference(width, height);
+  const outsideMasks = new OutsideDifference(width, height);
   const tally = new FaceTally();
   let frames = 0;
   let frameCountsDiffer = false;
@@ -109,7 +114,10 @@ export async function measureLeaks(options: MeasureLeaksOptions): Promise<LeakFi
       frameCountsDiffer = !a.done !== !b.done;
       if (a.done || b.done || frames >= truth.frames.length) break;
       const boxes = truth.frames[frames]!;
-      if (frames % OUTSIDE_FRAME_STEP === 0) outside.add(a.value, b.value, boxes);
+      if (frames % OUTSIDE_FRAME_STEP === 0) {
+        outside.add(a.value, b.value, boxes);
+        if (options.covered) outsideMasks.add(a.value, b.value, options.covered[frames] ?? []);
+      }
       for (const box of boxes) {
         if (Math.min(box[3], box[4]) < minFacePx) continue;
         const seen = legibility.compare(a.value, b.value, box);
@@ -133,6 +141,7 @@ export async function measureLeaks(options: MeasureLeaksOptions): Promise<LeakFi
     keptVisible: tally.keptSeen ? round(tally.keptVisible / tally.keptSeen, 3) : null,
     outsideMeanAbsDiff: round(outside.meanAbsDifference, 2),
     psnrOutsideDb: outside.psnrDb === null ? null : round(outside.psnrDb, 2),
+    psnrOutsideMasksDb: outsideMasks.psnrDb === null ? null : round(outsideMasks.psnrDb, 2),
     perFace: Object.fromEntries([...tally.perFace].filter(([, face]) => face.leaked > 0)),
     worst: tally.worst,
   };

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { Log } from 'node-av';
 import { AV_LOG_ERROR } from 'node-av/constants';
 import { chooseClips, OUT_FOLDER, prepareClip, type ReadyClip } from './clips.ts';
+import { coveredBoxes } from './covered-boxes.ts';
 import { type LeakFigures, measureLeaks } from './leak-measure.ts';
 import { type Row, report } from './report.ts';
 import { rounded } from './statistics.ts';
@@ -19,25 +20,26 @@ interface ClipResult {
   figures: LeakFigures;
 }
 
-/** Takes a clip and returns the file to measure. */
-type Engine = (clip: ReadyClip) => Promise<string>;
+/** Takes a clip and returns the file to measure, and the report of what was covered in it. */
+type Engine = (clip: ReadyClip) => Promise<{ output: string; report: string | null }>;
 
 async function chooseEngine(name: string): Promise<Engine> {
-  if (name === 'none') return async (clip) => clip.file;
+  if (name === 'none') return async (clip) => ({ output: clip.file, report: null });
   if (name !== 'faceblur') throw new Error(`no engine is named ${name}; there are faceblur and none`);
   const { blurFile } = await import('../inference/blur-file.ts');
   const folder = join(OUT_FOLDER, 'blurred');
   mkdirSync(folder, { recursive: true });
   return async (clip) => {
     const output = join(folder, `${clip.name}.mp4`);
-    await blurFile({ input: clip.file, output });
-    return output;
+    const report = join(folder, `${clip.name}.json`);
+    await blurFile({ input: clip.file, output, report });
+    return { output, report };
   };
 }
 
 async function measureClip(clip: ReadyClip, engine: Engine, isTimed: boolean): Promise<ClipResult> {
   const started = performance.now();
-  const output = await engine(clip);
+  const { output, report } = await engine(clip);
   const engineMs = performance.now() - started;
   return {
     clip: clip.name,
@@ -45,7 +47,12 @@ async function measureClip(clip: ReadyClip, engine: Engine, isTimed: boolean): P
     engineMs: isTimed ? engineMs : null,
     sourceBytes: statSync(clip.file).size,
     outputBytes: statSync(output).size,
-    figures: await measureLeaks({ source: clip.file, output, truth: clip.truth }),
+    figures: await measureLeaks({
+      source: clip.file,
+      output,
+      truth: clip.truth,
+      ...(report && { covered: coveredBoxes(report) }),
+    }),
   };
 }
 
@@ -56,7 +63,8 @@ function row(result: ClipResult): Row {
     'face-frames': figures.faceFrames,
     leaked: figures.leaked,
     'per 1000': figures.leakedPer1000,
-    'PSNR outside dB': figures.psnrOutsideDb,
+    'PSNR outside faces dB': figures.psnrOutsideDb,
+    'outside masks dB': figures.psnrOutsideMasksDb,
     'size ratio': rounded(result.outputBytes / result.sourceBytes, 2),
     fps: engineMs === null ? null : rounded((1000 * figures.frames) / engineMs, 1),
     'x real time': engineMs === null ? null : rounded((1000 * seconds) / engineMs, 2),
@@ -64,13 +72,18 @@ function row(result: ClipResult): Row {
   };
 }
 
+/** That of the mean square error. */
+function meanPsnr(values: readonly (number | null)[]): number | null {
+  const psnrs = values.filter((psnr) => psnr !== null);
+  if (psnrs.length === 0) return null;
+  return rounded(-10 * Math.log10(psnrs.reduce((all, psnr) => all + 10 ** (-psnr / 10), 0) / psnrs.length), 2);
+}
+
 /** Counts add up; the PSNR is that of the mean square error over clips. */
 function total(results: readonly ClipResult[]): ClipResult {
   const sum = (value: (result: ClipResult) => number) => results.reduce((all, result) => all + value(result), 0);
   const faceFrames = sum((result) => result.figures.faceFrames);
   const leaked = sum((result) => result.figures.leaked);
-  const psnrs = results.map((result) => result.figures.psnrOutsideDb).filter((psnr) => psnr !== null);
-  const meanSquare = psnrs.reduce((all, psnr) => all + 10 ** (-psnr / 10), 0) / Math.max(1, psnrs.length);
   const isTimed = results.every((result) => result.engineMs !== null);
   return {
     clip: 'total',
@@ -87,7 +100,8 @@ function total(results: readonly ClipResult[]): ClipResult {
       leakedPer1000: rounded((1000 * leaked) / Math.max(1, faceFrames), 2) ?? 0,
       keptVisible: null,
       outsideMeanAbsDiff: sum((result) => result.figures.outsideMeanAbsDiff) / Math.max(1, results.length),
-      psnrOutsideDb: psnrs.length > 0 ? rounded(-10 * Math.log10(meanSquare), 2) : null,
+      psnrOutsideDb: meanPsnr(results.map((result) => result.figures.psnrOutsideDb)),
+      psnrOutsideMasksDb: meanPsnr(results.map((result) => result.figures.psnrOutsideMasksDb)),
       perFace: {},
       worst: [],
     },

@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { defaultModelLocations } from '../models/locations.ts';
 import { InferenceError } from './errors.ts';
 import type { BlurFileResult, BlurProgress, FileJobOptions } from './file-job.ts';
 import type { FileJobMessage } from './file-job-process.ts';
+import { asOutputError } from './media/output-error.ts';
 import { type BlurPolicy, makePolicy } from './policy.ts';
 
 export type { BlurFileResult, BlurProgress } from './file-job.ts';
@@ -48,13 +49,20 @@ export async function blurFile(options: BlurFileOptions, hooks: BlurFileHooks = 
       ...(options.modelsDir && { FACEBLUR_MODELS_DIR: options.modelsDir }),
     }),
   };
+  // Found out now rather than at the end of the work.
+  for (const path of [options.output, options.report]) if (path) await checkReplaceable(path);
   try {
     const result = await runInChild(job, hooks);
-    if (report && options.report) await rename(report, options.report);
-    await rename(output, options.output);
+    if (report && options.report) await publish(report, options.report);
+    await publish(output, options.output);
     return result;
   } catch (error) {
     await Promise.all([output, report].map((path) => path && rm(path, { force: true })));
+    // Nobody but this function knows the temporary names.
+    if (error instanceof InferenceError) {
+      error.message = error.message.replaceAll(output, options.output);
+      if (report && options.report) error.message = error.message.replaceAll(report, options.report);
+    }
     throw error;
   }
 }
@@ -62,6 +70,17 @@ export async function blurFile(options: BlurFileOptions, hooks: BlurFileHooks = 
 /** In the same folder, so that the rename at the end is atomic; hidden, and of no kind that a player opens. */
 function temporaryBeside(path: string): string {
   return join(dirname(resolve(path)), `.${basename(path)}.${randomUUID().slice(0, 8)}.part`);
+}
+
+async function checkReplaceable(path: string): Promise<void> {
+  const info = await stat(path).catch(() => null);
+  if (info?.isDirectory()) throw new InferenceError('output-unwritable', `${path} is a folder`);
+}
+
+async function publish(temporary: string, path: string): Promise<void> {
+  await rename(temporary, path).catch((error: unknown) => {
+    throw asOutputError(error, path);
+  });
 }
 
 async function runInChild(

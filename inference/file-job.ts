@@ -71,7 +71,7 @@ const ENCODER_PRESET = 'ultrafast';
 const ENCODER_TUNING = 'cabac=1:8x8dct=1:bframes=3:b-adapt=0:weightp=0';
 const ENCODER_CRF = 23;
 /** The output may take this times the source's bit rate, and never less than the floor. */
-const MAX_BITRATE_RATIO = 1.35;
+const MAX_BITRATE_RATIO = 1.25;
 const MIN_BITRATE_CAP_BPS = 300_000;
 /** Audio that comes before the first picture waits for the header; no real file has this many packets of it. */
 const MAX_EARLY_AUDIO = 20_000;

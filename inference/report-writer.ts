@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import { asOutputError } from './media/output-error.ts';
 import type { BlurPolicy } from './policy.ts';
 import type { Cover } from './track/coverage.ts';
 
@@ -22,17 +23,28 @@ export interface ReportSummary {
  */
 export class ReportWriter {
   readonly #file: FileHandle;
+  readonly #path: string;
   readonly #open = new Map<number, ReportedBox[]>();
   #written = 0;
 
-  private constructor(file: FileHandle) {
+  private constructor(file: FileHandle, path: string) {
     this.#file = file;
+    this.#path = path;
   }
 
+  /** @throws InferenceError 'output-unwritable' | 'no-space', as every method that writes */
   static async create(path: string): Promise<ReportWriter> {
-    const file = await open(path, 'wx', 0o600);
-    await file.write('{"version":1,"tracks":[');
-    return new ReportWriter(file);
+    const file = await open(path, 'wx', 0o600).catch((error: unknown) => {
+      throw asOutputError(error, path);
+    });
+    const report = new ReportWriter(file, path);
+    try {
+      await report.#write('{"version":1,"tracks":[');
+    } catch (error) {
+      await report.close();
+      throw error;
+    }
+    return report;
   }
 
   /** Notes what was covered in one frame. Frames must go forward. */
@@ -66,7 +78,7 @@ export class ReportWriter {
       model: { detector, recogniser: null },
       policy: { mode: 'all', identities: [], ...policy },
     };
-    await this.#file.write(`\n],${JSON.stringify(rest).slice(1)}\n`);
+    await this.#write(`\n],${JSON.stringify(rest).slice(1)}\n`);
     await this.#file.close();
   }
 
@@ -86,7 +98,16 @@ export class ReportWriter {
       lastFrame: boxes.at(-1)![0],
       boxes,
     };
-    await this.#file.write(`${this.#written++ === 0 ? '\n' : ',\n'}${JSON.stringify(track)}`);
+    await this.#write(`${this.#written++ === 0 ? '\n' : ',\n'}${JSON.stringify(track)}`);
+  }
+
+  /** All of it: a single write may take less than it is given. */
+  async #write(text: string): Promise<void> {
+    try {
+      await this.#file.appendFile(text);
+    } catch (error) {
+      throw asOutputError(error, this.#path);
+    }
   }
 }
 

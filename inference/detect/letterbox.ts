@@ -19,14 +19,14 @@ export interface InputSize {
 export function fitInput(width: number, height: number, inputPx: number, grid: number): InputSize {
   const longer = Math.max(width, height);
   const scale = Math.min(inputPx / longer, 1);
-  const fit = (side: number): [number, number] => {
+  const fitSide = (side: number): [number, number] => {
     const wanted = side * scale;
     const nearest = Math.max(grid, Math.round(wanted / grid) * grid);
     if (Math.abs(nearest - wanted) / wanted <= MAX_SQUEEZE) return [nearest, nearest];
     return [Math.max(grid, Math.ceil(wanted / grid) * grid), Math.max(1, Math.round(wanted))];
   };
-  const [inputWidth, contentWidth] = fit(width);
-  const [inputHeight, contentHeight] = fit(height);
+  const [inputWidth, contentWidth] = fitSide(width);
+  const [inputHeight, contentHeight] = fitSide(height);
   return { width: inputWidth, height: inputHeight, contentWidth, contentHeight };
 }
 

@@ -16,6 +16,7 @@ import {
   type Stream,
 } from 'node-av';
 import { InferenceError } from '../errors.ts';
+import { missingBytes } from './missing-bytes.ts';
 
 /** Containers that are opened at all. Playlists, concatenations, devices and image patterns reach other files: never. */
 const FORMATS = 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv,gif,ogg,mpeg,asf,h264,hevc';
@@ -36,19 +37,22 @@ export class InputFile {
   readonly video: Stream;
   readonly audio: readonly Stream[];
   readonly #format: FormatContext;
+  /** Its container wrote its size down, and all of it is there. */
+  readonly #isWhole: boolean;
   #reachedSeconds = 0;
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, format: FormatContext, video: Stream, audio: readonly Stream[]) {
+  private constructor(path: string, format: FormatContext, isWhole: boolean, video: Stream, audio: readonly Stream[]) {
     this.path = path;
     this.#format = format;
+    this.#isWhole = isWhole;
     this.video = video;
     this.audio = audio;
   }
 
-  /** @throws InferenceError 'input-missing' | 'input-unreadable' | 'input-empty' | 'input-not-video' */
+  /** @throws InferenceError 'input-missing' | 'input-unreadable' | 'input-empty' | 'input-not-video' | 'input-truncated' */
   static async open(path: string): Promise<InputFile> {
-    await checkReadable(path);
+    const isWhole = await checkReadable(path);
     const format = new FormatContext();
     format.allocContext();
     format.maxStreams = MAX_STREAMS;
@@ -68,7 +72,7 @@ export class InputFile {
       for (const stream of format.streams) {
         if (!wanted.has(stream.index)) stream.discard = AVDISCARD_ALL;
       }
-      return new InputFile(path, format, video, audio);
+      return new InputFile(path, format, isWhole, video, audio);
     } catch (error) {
       await format.closeInput();
       throw error;
@@ -131,7 +135,7 @@ export class InputFile {
 
   #checkComplete(): void {
     const expected = this.durationSeconds;
-    if (expected === null || !NAMES_ITS_LENGTH.test(this.#format.iformat?.name ?? '')) return;
+    if (this.#isWhole || expected === null || !NAMES_ITS_LENGTH.test(this.#format.iformat?.name ?? '')) return;
     const end = expected + Math.max(0, Number(this.#format.startTime) / 1e6);
     if (this.#reachedSeconds + Math.max(TRUNCATION_TOLERANCE_SECONDS, expected * TRUNCATION_TOLERANCE) < end) {
       throw new InferenceError(
@@ -146,13 +150,18 @@ function reason(code: number): string {
   return FFmpegError.strerror(code);
 }
 
-async function checkReadable(path: string): Promise<void> {
+/** @returns whether the file is known to be whole; false where nothing in it tells */
+async function checkReadable(path: string): Promise<boolean> {
   let handle: FileHandle | undefined;
   try {
     const info = await stat(path);
     if (!info.isFile()) throw new InferenceError('input-not-video', `${path} is not a file`);
     if (info.size === 0) throw new InferenceError('input-empty', `${path} is empty`);
     handle = await open(path, 'r');
+    const missing = await missingBytes(handle, info.size);
+    if (missing)
+      throw new InferenceError('input-truncated', `${path} is cut off: ${missing} bytes are missing at its end`);
+    return missing === 0;
   } catch (error) {
     if (error instanceof InferenceError) throw error;
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';

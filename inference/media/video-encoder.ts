@@ -72,7 +72,7 @@ export class VideoEncoder {
     context.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER, AV_CODEC_FLAG_FRAME_DURATION);
     if (options.maxBitrateBps) {
       context.rcMaxRate = BigInt(Math.round(options.maxBitrateBps));
-      context.rcBufferSize = Math.min(Math.round(options.maxBitrateBps * 2), 0x7fffffff);
+      context.rcBufferSize = Math.min(Math.round(options.maxBitrateBps), 0x7fffffff);
     }
     // Captions and user data ride in the decoder's side data; they may name or quote the people in the picture.
     using settings = Dictionary.fromObject({
