@@ -69,9 +69,9 @@ const ENCODER_THREADS = 2;
 const ENCODER_PRESET = 'ultrafast';
 /** Costs hardly more than the bare preset and saves two thirds of its size. */
 const ENCODER_TUNING = 'cabac=1:8x8dct=1:bframes=3:b-adapt=0:weightp=0';
-const ENCODER_CRF = 23;
+const ENCODER_CRF = 21;
 /** The output may take this times the source's bit rate, and never less than the floor. */
-const MAX_BITRATE_RATIO = 1.25;
+const MAX_BITRATE_RATIO = 1.22;
 const MIN_BITRATE_CAP_BPS = 300_000;
 /** Audio that comes before the first picture waits for the header; no real file has this many packets of it. */
 const MAX_EARLY_AUDIO = 20_000;

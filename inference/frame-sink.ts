@@ -6,7 +6,7 @@ import type { VideoEncoder } from './media/video-encoder.ts';
 import { closeFrame, type VideoFrame } from './media/video-frame.ts';
 
 /** Pictures that may wait for the encoder. */
-const MAX_WAITING = 4;
+const MAX_WAITING = 6;
 
 /** Encodes and writes pictures beside the thread that detects, in order, a bounded few at a time. */
 export class FrameSink {

@@ -4,7 +4,7 @@ import type { VideoDecoder } from './media/video-decoder.ts';
 import { closeFrame, type VideoFrame } from './media/video-frame.ts';
 
 /** Decoded pictures that may wait for the detector. */
-const MAX_WAITING = 4;
+const MAX_WAITING = 6;
 
 /**
  * Reads a file's pictures ahead of whoever asks for them, a bounded few, so that decoding goes on while a model runs.

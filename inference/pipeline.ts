@@ -6,7 +6,7 @@ import type { Detector } from './detect/detector.ts';
 import { InferenceError } from './errors.ts';
 import { closeFrame, type VideoFrame } from './media/video-frame.ts';
 import type { BlurPolicy } from './policy.ts';
-import { misses } from './track/box.ts';
+import { type Detection, misses } from './track/box.ts';
 import { CameraPath } from './track/camera-path.ts';
 import { type Cover, coversAt } from './track/coverage.ts';
 import { SceneWatch } from './track/scene.ts';
@@ -81,6 +81,13 @@ export class BlurPipeline {
     const held: Held = { frame, inspection: 'pending' };
     const before = this.#held.at(-1);
     this.#held.push(held);
+    if (frame.broken) {
+      // It leaves covered whole, and says nothing of its neighbours, which wait for the next good frame.
+      held.inspection = 'failed';
+      this.#mustDetect = true;
+      this.#camera.add(frame.index, 0, 0);
+      return this.#releaseReady();
+    }
     try {
       const { cut, dx, dy } = this.#scene.observe(frame.picture);
       if (cut) {
@@ -96,9 +103,7 @@ export class BlurPipeline {
     if (this.#mustDetect || frame.index - this.#lastDetected >= detectEveryFrames || windowFrames === 0) {
       await this.#detect(held);
     }
-    const ready: RedactedPicture[] = [];
-    while (this.#held.length > windowFrames) ready.push(this.#release());
-    return ready;
+    return this.#releaseReady();
   }
 
   /** Gives back all that is held, once no frame follows. */
@@ -124,6 +129,7 @@ export class BlurPipeline {
     const sharp = sharpEveryFrames > 0 && (this.#mustDetect || index - this.#lastSharp >= sharpEveryFrames);
     try {
       const found = await detector.detect(picture, sharp ? sharpInputPx : inputPx, minScore);
+      if (!found.every(isFace)) throw new InferenceError('run-failed', `${detector.name} gave a box that is none`);
       this.#tracker.update(index, found);
     } catch (error) {
       this.#fail(held, error);
@@ -147,6 +153,12 @@ export class BlurPipeline {
     for (const earlier of this.#held) {
       if (earlier.inspection === 'pending' && earlier.frame.index < held.frame.index) earlier.inspection = 'failed';
     }
+  }
+
+  #releaseReady(): RedactedPicture[] {
+    const ready: RedactedPicture[] = [];
+    while (this.#held.length > this.#options.windowFrames) ready.push(this.#release());
+    return ready;
   }
 
   #release(): RedactedPicture {
@@ -174,4 +186,9 @@ export class BlurPipeline {
     const regions = covers.map(({ box }) => faceRegion(box, policy.strength, policy.margin));
     return { frame: blurRegions(frame, regions, this.#pool), covers, whole: false };
   }
+}
+
+/** Rubbish from a model must not pass for "no face". */
+function isFace({ x, y, w, h, score }: Detection): boolean {
+  return Number.isFinite(x + y + w + h) && w > 0 && h > 0 && score >= 0 && score <= 1;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, normalize, sep } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -36,7 +36,10 @@ function listed(folder: string): string[] {
   });
 }
 
-const paths = [...FOLDERS.flatMap(listed), ...readdirSync(ROOT).filter((name) => SOURCE.test(name))];
+const paths = [
+  ...FOLDERS.filter((folder) => existsSync(join(ROOT, folder))).flatMap(listed),
+  ...readdirSync(ROOT).filter((name) => SOURCE.test(name)),
+];
 const sources: Source[] = paths
   .filter((path) => SOURCE.test(path))
   .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
@@ -45,7 +48,7 @@ const sources: Source[] = paths
  * The specifiers of a module's imports: `import … from`, `import '…'`, `export … from`, `import type`, `import('…')`
  * and `require('…')`. One that is computed is given as `null`.
  */
-export function importsOf(text: string): (string | null)[] {
+function importsOf(text: string): (string | null)[] {
   const code = withoutComments(text);
   const found: (string | null)[] = [];
   const clause = String.raw`(?:type\s+)?[\w$*\s{},]*?`;
@@ -62,8 +65,9 @@ export function importsOf(text: string): (string | null)[] {
 
 /** Blanks comments, and leaves strings (in which `//` is no comment) as they are. */
 function withoutComments(text: string): string {
-  return text.replace(/("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, (all, string) =>
-    string === undefined ? all.replace(/[^\n]/g, ' ') : all,
+  return text.replace(
+    /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g,
+    (all, string) => (string === undefined ? all.replace(/[^\n]/g, ' ') : all),
   );
 }
 
@@ -72,7 +76,9 @@ const folderOf = (path: string): string => path.split('/')[0]!;
 /** The file of the repository that an import leads to, or null for a package. */
 function targetOf({ path }: Source, specifier: string): string | null {
   if (!specifier.startsWith('.') && !specifier.startsWith('/')) return null;
-  return normalize(join(dirname(path), specifier)).split(sep).join('/');
+  return normalize(join(dirname(path), specifier))
+    .split(sep)
+    .join('/');
 }
 
 function mayImport(from: string, to: string): boolean {
@@ -86,7 +92,10 @@ describe('the reader of imports', () => {
     [`import { a } from './a.ts';`, ['./a.ts']],
     [`import type {\n  A,\n  B,\n} from "./a.ts";`, ['./a.ts']],
     [`import a, * as b from './a.ts'; import './b.ts';`, ['./a.ts', './b.ts']],
-    [`export { a } from './a.ts';\nexport * from './b.ts';\nexport type { C } from './c.ts';`, ['./a.ts', './b.ts', './c.ts']],
+    [
+      `export { a } from './a.ts';\nexport * from './b.ts';\nexport type { C } from './c.ts';`,
+      ['./a.ts', './b.ts', './c.ts'],
+    ],
     [`export * as a from './a.ts';`, ['./a.ts']],
     [`const a = await import('./a.ts');`, ['./a.ts']],
     [`type A = import('./a.ts').A;`, ['./a.ts']],
@@ -120,7 +129,8 @@ test('the layers import by names that can be read here', () => {
 
 test('only the configuration reads the environment', () => {
   const readers = sources.filter(
-    ({ path, text }) => !OUTSIDE.includes(folderOf(path)) && /\bprocess\s*(\.|\[['"])\s*env\b/.test(withoutComments(text)),
+    ({ path, text }) =>
+      !OUTSIDE.includes(folderOf(path)) && /\bprocess\s*(\.|\[['"])\s*env\b/.test(withoutComments(text)),
   );
   expect(readers.map(({ path }) => path).sort()).toEqual(ENVIRONMENT_READERS);
 });
@@ -136,7 +146,8 @@ test('no file or folder has a name that says nothing', () => {
 
 test('no module keeps state of its own', () => {
   const stateful = sources.filter(
-    ({ path, text }) => (LAYERS as readonly string[]).includes(folderOf(path)) && /^(export\s+)?(let|var)\s/m.test(text),
+    ({ path, text }) =>
+      (LAYERS as readonly string[]).includes(folderOf(path)) && /^(export\s+)?(let|var)\s/m.test(text),
   );
   expect(stateful.map(({ path }) => path)).toEqual([]);
 });

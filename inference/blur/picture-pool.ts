@@ -19,7 +19,8 @@ export class PicturePool {
   /** Copies a frame, which it takes over, to a picture of the pool that goes back when the copy is closed. */
   copy(frame: VideoFrame): { readonly frame: VideoFrame; readonly planes: readonly Plane[] } {
     const lent = this.#take(frame.picture);
-    const copied = Math.min(lent.picture.copy(frame.picture), lent.picture.copyProps(frame.picture));
+    const copied = lent.picture.copy(frame.picture);
+    if (copied >= 0) copyTiming(frame.picture, lent.picture);
     const { index, broken } = frame;
     closeFrame(frame);
     if (copied < 0)
@@ -67,4 +68,17 @@ function planesOf({ width, height, linesize, data }: Frame): Plane[] {
     width: index === 0 ? width : (width + 1) >> 1,
     height: index === 0 ? height : (height + 1) >> 1,
   }));
+}
+
+/** Times and colour, and none of the side data: captions and user data have no place in what leaves. */
+function copyTiming(from: Frame, to: Frame): void {
+  to.pts = from.pts;
+  to.duration = from.duration;
+  to.timeBase = from.timeBase;
+  to.sampleAspectRatio = from.sampleAspectRatio;
+  to.colorRange = from.colorRange;
+  to.colorSpace = from.colorSpace;
+  to.colorPrimaries = from.colorPrimaries;
+  to.colorTrc = from.colorTrc;
+  to.chromaLocation = from.chromaLocation;
 }

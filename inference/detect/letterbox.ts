@@ -44,7 +44,7 @@ export function fitSquare(width: number, height: number, side: number): InputSiz
 /** Scales pictures of one size into one tensor, which it owns and overwrites at each call. */
 export class Letterbox {
   readonly size: InputSize;
-  /** 1×3×height×width, planar, 0..255. */
+  /** 1×3×height×width, planar, 0..255; in shared memory, for the model's thread. */
   readonly tensor: Float32Array;
   readonly #scaler = new SoftwareScaleContext();
   readonly #scaled = new Frame();
@@ -56,7 +56,7 @@ export class Letterbox {
 
   constructor(source: Frame, size: InputSize, channels: 'BGR' | 'RGB') {
     this.size = size;
-    this.tensor = new Float32Array(3 * size.width * size.height);
+    this.tensor = new Float32Array(new SharedArrayBuffer(4 * 3 * size.width * size.height));
     this.#planeOf = channels === 'BGR' ? [1, 0, 2] : [1, 2, 0];
     this.#scaled.alloc();
     this.#scaled.width = size.contentWidth;

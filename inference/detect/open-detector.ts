@@ -24,7 +24,7 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     detectEverySeconds: 1 / 6,
     inputPx: 640,
     sharpEverySeconds: 1 / 2,
-    sharpInputPx: 1280,
+    sharpInputPx: 960,
     minScore: 0.1,
     tracker: {
       highScore: 0.3,

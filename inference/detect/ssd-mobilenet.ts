@@ -1,11 +1,10 @@
 import type { Frame } from 'node-av';
-import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../errors.ts';
 import type { Detection } from '../track/box.ts';
 import type { Detector } from './detector.ts';
 import { fitSquare, Letterbox } from './letterbox.ts';
 import { suppress } from './nms.ts';
-import { floats, openSession, runSession } from './session.ts';
+import { ModelSession } from './session.ts';
 
 const SIDE = 512;
 const MAX_IOU = 0.5;
@@ -13,28 +12,27 @@ const MAX_IOU = 0.5;
 /** face-api's SSD on MobileNetV1, input 512×512: the detector that is always there. */
 export class SsdMobilenetDetector implements Detector {
   readonly name: string;
-  readonly #session: InferenceSession;
+  readonly #session: ModelSession;
   #letterbox: { key: string; box: Letterbox } | undefined;
   #closed = false;
 
-  private constructor(name: string, session: InferenceSession) {
+  private constructor(name: string, session: ModelSession) {
     this.name = name;
     this.#session = session;
   }
 
   /** @throws InferenceError 'model-unusable' when the graph does not load */
   static async create(name: string, model: Uint8Array, threads: number): Promise<SsdMobilenetDetector> {
-    return new SsdMobilenetDetector(name, await openSession(name, model, threads));
+    return new SsdMobilenetDetector(name, await ModelSession.open(name, model, threads));
   }
 
   async detect(picture: Frame, _inputPx: number, minScore: number): Promise<Detection[]> {
     if (this.#closed) throw new InferenceError('closed', 'the detector is closed');
     const letterbox = this.#letterboxFor(picture);
     letterbox.fill(picture);
-    const input = new Tensor('float32', letterbox.tensor, [1, 3, SIDE, SIDE]);
-    const outputs = await runSession(this.#session, input);
-    const scores = floats(outputs, 'scores');
-    const boxes = floats(outputs, 'boxes');
+    const outputs = await this.#session.run(letterbox.tensor, [1, 3, SIDE, SIDE], ['scores', 'boxes']);
+    const scores = outputs.scores!;
+    const boxes = outputs.boxes!;
     const toX = (SIDE * picture.width) / letterbox.size.contentWidth;
     const toY = (SIDE * picture.height) / letterbox.size.contentHeight;
     const found: Detection[] = [];
@@ -57,7 +55,7 @@ export class SsdMobilenetDetector implements Detector {
     if (this.#closed) return;
     this.#closed = true;
     this.#letterbox?.box.close();
-    await this.#session.release();
+    await this.#session.close();
   }
 
   #letterboxFor(picture: Frame): Letterbox {

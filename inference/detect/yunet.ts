@@ -1,13 +1,13 @@
 import type { Frame } from 'node-av';
-import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { InferenceError } from '../errors.ts';
 import type { Detection } from '../track/box.ts';
 import type { Detector } from './detector.ts';
 import { fitInput, Letterbox } from './letterbox.ts';
 import { suppress } from './nms.ts';
-import { floats, openSession, runSession } from './session.ts';
+import { ModelSession } from './session.ts';
 
 const STRIDES = [8, 16, 32] as const;
+const OUTPUTS = ['cls', 'obj', 'bbox'].flatMap((name) => STRIDES.map((stride) => `${name}_${stride}`));
 const GRID = 32;
 const MAX_IOU = 0.45;
 /** Scores go to 1, give or take rounding; more is rubbish. */
@@ -16,18 +16,18 @@ const MAX_SQUARED_SCORE = 1.01;
 /** YuNet: anchor-free, one box a cell at three strides. @see YuNet, Wu et al. 2023 */
 export class YunetDetector implements Detector {
   readonly name: string;
-  readonly #session: InferenceSession;
+  readonly #session: ModelSession;
   readonly #letterboxes = new Map<string, Letterbox>();
   #closed = false;
 
-  private constructor(name: string, session: InferenceSession) {
+  private constructor(name: string, session: ModelSession) {
     this.name = name;
     this.#session = session;
   }
 
   /** @throws InferenceError 'model-unusable' when the graph does not load */
   static async create(name: string, model: Uint8Array, threads: number): Promise<YunetDetector> {
-    return new YunetDetector(name, await openSession(name, model, threads));
+    return new YunetDetector(name, await ModelSession.open(name, model, threads));
   }
 
   async detect(picture: Frame, inputPx: number, minScore: number): Promise<Detection[]> {
@@ -35,16 +35,15 @@ export class YunetDetector implements Detector {
     const letterbox = this.#letterboxFor(picture, inputPx);
     letterbox.fill(picture);
     const { width, height, contentWidth, contentHeight } = letterbox.size;
-    const input = new Tensor('float32', letterbox.tensor, [1, 3, height, width]);
-    const outputs = await runSession(this.#session, input);
+    const outputs = await this.#session.run(letterbox.tensor, [1, 3, height, width], OUTPUTS);
     const toX = picture.width / contentWidth;
     const toY = picture.height / contentHeight;
     const found: Detection[] = [];
     const floor = minScore * minScore;
     for (const stride of STRIDES) {
-      const cls = floats(outputs, `cls_${stride}`);
-      const obj = floats(outputs, `obj_${stride}`);
-      const bbox = floats(outputs, `bbox_${stride}`);
+      const cls = outputs[`cls_${stride}`]!;
+      const obj = outputs[`obj_${stride}`]!;
+      const bbox = outputs[`bbox_${stride}`]!;
       const columns = width / stride;
       for (let i = 0; i < cls.length; i++) {
         const squared = cls[i]! * obj[i]!;
@@ -67,7 +66,7 @@ export class YunetDetector implements Detector {
     this.#closed = true;
     for (const letterbox of this.#letterboxes.values()) letterbox.close();
     this.#letterboxes.clear();
-    await this.#session.release();
+    await this.#session.close();
   }
 
   #letterboxFor(picture: Frame, inputPx: number): Letterbox {

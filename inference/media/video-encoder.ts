@@ -37,6 +37,9 @@ export interface VideoEncoderOptions {
 /** Seconds between keyframes at most: a player seeks to these. */
 const KEYFRAME_INTERVAL_SECONDS = 4;
 
+/** The bit rate may run above its bound for so long: a cut needs it. */
+const BUFFER_SECONDS = 1.5;
+
 /** Encodes redacted pictures, and only those, to H.264. */
 export class VideoEncoder {
   readonly context: CodecContext;
@@ -72,7 +75,7 @@ export class VideoEncoder {
     context.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER, AV_CODEC_FLAG_FRAME_DURATION);
     if (options.maxBitrateBps) {
       context.rcMaxRate = BigInt(Math.round(options.maxBitrateBps));
-      context.rcBufferSize = Math.min(Math.round(options.maxBitrateBps), 0x7fffffff);
+      context.rcBufferSize = Math.min(Math.round(options.maxBitrateBps * BUFFER_SECONDS), 0x7fffffff);
     }
     // Captions and user data ride in the decoder's side data; they may name or quote the people in the picture.
     using settings = Dictionary.fromObject({
