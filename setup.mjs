@@ -31,10 +31,19 @@ function installDependencies() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   console.error('setup: installing dependencies (once; about a minute)');
   const npm = process.env.npm_execpath;
-  const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
+  const args = [
+    'ci',
+    '--ignore-scripts',
+    '--include=dev',
+    '--include=optional',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
   const done = npm ? run(process.execPath, [npm, ...args]) : run('npm', args);
   if (done.status !== 0) stop('npm ci failed (its message is above); check the network or registry, then run it again');
-  if (!existsSync(join(bin, 'node'))) stop(`no Node 24 build for ${process.platform}-${process.arch}; use Linux on x64 or arm64`);
+  if (!existsSync(join(bin, 'node')))
+    stop(`no Node 24 build for ${process.platform}-${process.arch}; use Linux on x64 or arm64`);
   writeFileSync(stamp, wanted);
 }
 

@@ -51,9 +51,7 @@ const serverSchema = z.object({ ...engineVariables, ...serverVariables });
 
 export interface EngineConfig {
   readonly logLevel: z.infer<typeof engineSchema>['LOG_LEVEL'];
-  /** The user's own folder of model files, absolute. */
-  readonly modelsDir: string | undefined;
-  /** All folders where model files are looked for, `modelsDir` among them. */
+  /** All folders where model files are looked for, FACEBLUR_MODELS_DIR among them. */
   readonly modelLocations: Readonly<ModelLocations>;
 }
 
@@ -108,7 +106,7 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
 function engineConfig(values: z.infer<typeof engineSchema>, variables: Environment): EngineConfig {
   const modelsDir = values.FACEBLUR_MODELS_DIR;
   const modelLocations = Object.freeze(defaultModelLocations({ ...variables, FACEBLUR_MODELS_DIR: modelsDir }));
-  return { logLevel: values.LOG_LEVEL, modelsDir, modelLocations };
+  return { logLevel: values.LOG_LEVEL, modelLocations };
 }
 
 /** True when a failing command should print its stack: LOG_LEVEL is debug or finer. Never fails. */

@@ -26,8 +26,8 @@ export class Server {
 
   /** @throws GatewayError 'cannot-listen' (port in use, or not ours to take) | 'bad-config' (DATA_DIR not writable) */
   static async create({ config, blurFile, ready, log }: ServerOptions): Promise<Server> {
-    const { modelsDir, dataDir } = config;
-    const clips = await Clips.create({ ...config.clips, dataDir, modelsDir, blurFile, log }).catch((error) => {
+    const { modelLocations: models, dataDir } = config;
+    const clips = await Clips.create({ ...config.clips, dataDir, models, blurFile, log }).catch((error) => {
       throw new GatewayError('bad-config', `DATA_DIR cannot be written to (${error.code ?? error.message})`);
     });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { defaultModelLocations } from '../models/locations.ts';
+import { defaultModelLocations, type ModelLocations } from '../models/locations.ts';
 import { InferenceError } from './errors.ts';
 import type { BlurFileResult, BlurProgress, FileJobOptions } from './file-job.ts';
 import type { FileJobMessage } from './file-job-process.ts';
@@ -17,8 +17,8 @@ export interface BlurFileOptions {
   readonly policy?: Partial<BlurPolicy>;
   /** Where to write the JSON report of who was covered where. */
   readonly report?: string;
-  /** A folder searched for model files, FACEBLUR_MODELS_DIR. */
-  readonly modelsDir?: string;
+  /** Where model files are looked for; the home folder's cache and the repository's surroundings when left out. */
+  readonly models?: ModelLocations;
 }
 
 export interface BlurFileHooks {
@@ -44,10 +44,7 @@ export async function blurFile(options: BlurFileOptions, hooks: BlurFileHooks = 
     output,
     policy,
     report,
-    models: defaultModelLocations({
-      ...process.env,
-      ...(options.modelsDir && { FACEBLUR_MODELS_DIR: options.modelsDir }),
-    }),
+    models: options.models ?? defaultModelLocations({}),
   };
   // Found out now rather than at the end of the work.
   for (const path of [options.output, options.report]) if (path) await checkReplaceable(path);

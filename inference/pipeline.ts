@@ -9,7 +9,7 @@ import type { BlurPolicy } from './policy.ts';
 import { type Detection, misses } from './track/box.ts';
 import { CameraPath } from './track/camera-path.ts';
 import { type Cover, coversAt } from './track/coverage.ts';
-import { SceneWatch } from './track/scene.ts';
+import { type SceneChange, SceneWatch } from './track/scene.ts';
 import { Tracker, type TrackerOptions } from './track/tracker.ts';
 
 export interface PipelineOptions {
@@ -79,27 +79,15 @@ export class BlurPipeline {
   async push(frame: VideoFrame): Promise<RedactedPicture[]> {
     const { windowFrames, detectEveryFrames } = this.#options;
     const held: Held = { frame, inspection: 'pending' };
-    const before = this.#held.at(-1);
-    this.#held.push(held);
-    if (frame.broken) {
-      // It leaves covered whole, and says nothing of its neighbours, which wait for the next good frame.
-      held.inspection = 'failed';
+    const change = this.#watch(held);
+    if (!change || change.cut) {
+      // Nothing of a new scene, or of a frame that can't be read, says what was in the frames before it.
+      await this.#detectLastPending();
       this.#mustDetect = true;
-      this.#camera.add(frame.index, 0, 0);
-      return this.#releaseReady();
     }
-    try {
-      const { cut, dx, dy } = this.#scene.observe(frame.picture);
-      if (cut) {
-        // Nothing of the new scene says what was in the old one's last frames.
-        if (before?.inspection === 'pending') await this.#detect(before);
-        this.#tracker.cut(frame.index);
-        this.#mustDetect = true;
-      }
-      this.#camera.add(frame.index, dx, dy);
-    } catch (error) {
-      this.#fail(held, error);
-    }
+    if (change?.cut) this.#tracker.cut(frame.index);
+    this.#held.push(held);
+    this.#camera.add(frame.index, change?.dx ?? 0, change?.dy ?? 0);
     if (this.#mustDetect || frame.index - this.#lastDetected >= detectEveryFrames || windowFrames === 0) {
       await this.#detect(held);
     }
@@ -108,8 +96,7 @@ export class BlurPipeline {
 
   /** Gives back all that is held, once no frame follows. */
   async flush(): Promise<RedactedPicture[]> {
-    const last = this.#held.at(-1);
-    if (last?.inspection === 'pending') await this.#detect(last);
+    await this.#detectLastPending();
     const ready: RedactedPicture[] = [];
     while (this.#held.length > 0) ready.push(this.#release());
     return ready;
@@ -120,6 +107,23 @@ export class BlurPipeline {
     for (const { frame } of this.#held.splice(0)) closeFrame(frame);
     this.#pool.close();
     this.#scene.close();
+  }
+
+  /** @returns what changed since the last frame, or null when this one is damaged or can't be looked at */
+  #watch(held: Held): SceneChange | null {
+    try {
+      if (!held.frame.broken) return this.#scene.observe(held.frame.picture);
+      held.inspection = 'failed';
+    } catch (error) {
+      this.#fail(held, error);
+    }
+    return null;
+  }
+
+  /** Looks at the latest frame that waits for its later side, because that will not come. */
+  async #detectLastPending(): Promise<void> {
+    const last = this.#held.findLast(({ inspection }) => inspection === 'pending');
+    if (last) await this.#detect(last);
   }
 
   async #detect(held: Held): Promise<void> {
@@ -133,6 +137,10 @@ export class BlurPipeline {
       this.#tracker.update(index, found);
     } catch (error) {
       this.#fail(held, error);
+      // Nobody saw this frame, so nobody knows about those before it that wait for their later side, either.
+      for (const earlier of this.#held) {
+        if (earlier.inspection === 'pending' && earlier.frame.index < index) earlier.inspection = 'failed';
+      }
       return;
     }
     this.#lastDetected = index;
@@ -144,15 +152,11 @@ export class BlurPipeline {
     }
   }
 
-  /** Nobody saw this frame, so nobody knows about those before it that wait for their later side, either. */
   #fail(held: Held, error: unknown): void {
     this.#failures++;
     this.#lastFailure = error;
     this.#mustDetect = true;
     held.inspection = 'failed';
-    for (const earlier of this.#held) {
-      if (earlier.inspection === 'pending' && earlier.frame.index < held.frame.index) earlier.inspection = 'failed';
-    }
   }
 
   #releaseReady(): RedactedPicture[] {

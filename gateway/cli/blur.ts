@@ -21,10 +21,10 @@ export interface BlurCommand {
  * @throws GatewayError 'bad-argument' | 'bad-config', or the engine's InferenceError
  */
 export async function runBlur(input: string, command: BlurCommand): Promise<number> {
-  const { modelsDir } = loadEngineConfig();
+  const { modelLocations: models } = loadEngineConfig();
   const { output, report, style, strength, margin, quiet } = command;
   const paths = checkBlurPaths({ input, output, report });
-  const options: BlurFileOptions = { ...paths, modelsDir, policy: { style, strength, margin } };
+  const options: BlurFileOptions = { ...paths, models, policy: { style, strength, margin } };
 
   // Loaded only here, so that help and refusals need no engine.
   const { blurFile } = await import('../../inference/blur-file.ts');

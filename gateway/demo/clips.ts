@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { blurFile } from '../../inference/blur-file.ts';
 import { InferenceError } from '../../inference/errors.ts';
+import type { ModelLocations } from '../../models/locations.ts';
 import type { ClipLimits } from '../config.ts';
 import { GatewayError, isInputFault } from '../errors.ts';
 import { Clip, type ClipView } from './clip.ts';
@@ -18,7 +19,7 @@ const RETRY_AFTER_SECONDS = 15;
 
 export interface ClipsOptions extends ClipLimits {
   readonly dataDir: string;
-  readonly modelsDir: string | undefined;
+  readonly models: ModelLocations;
   readonly blurFile: typeof blurFile;
   readonly log: Logger;
 }
@@ -155,7 +156,7 @@ export class Clips {
   }
 
   async #blur(clip: Clip): Promise<void> {
-    const { blurFile, modelsDir } = this.#options;
+    const { blurFile, models } = this.#options;
     const log = this.#options.log.child({ clipId: clip.id });
     log.info('blurring started');
     const hooks = {
@@ -163,7 +164,7 @@ export class Clips {
       onWarning: (message: string) => log.warn({ warning: withoutPaths(message, clip) }, 'the engine warns'),
       signal: clip.abort.signal,
     };
-    const outcome = await blurFile({ input: clip.input, output: clip.output, modelsDir }, hooks).catch(asError);
+    const outcome = await blurFile({ input: clip.input, output: clip.output, models }, hooks).catch(asError);
     await rm(clip.input, { force: true }).catch((error) => log.error({ err: error }, 'upload not erased'));
     if (clip.ended) return;
     if (!(outcome instanceof Error)) {

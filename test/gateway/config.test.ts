@@ -16,7 +16,6 @@ function refusal(environment: Record<string, string>): GatewayError {
 
 const DEFAULTS = {
   logLevel: 'info',
-  modelsDir: undefined,
   host: '127.0.0.1',
   port: 8080,
   dataDir: resolve('data'),
@@ -85,11 +84,10 @@ describe('server configuration', () => {
 });
 
 test('FACEBLUR_MODELS_DIR is one of the places where models are looked for', () => {
-  const { modelsDir, modelLocations } = loadEngineConfig({ FACEBLUR_MODELS_DIR: 'weights' });
-  expect(modelsDir).toBe(resolve('weights'));
-  expect(modelLocations.modelsDir).toBe(modelsDir);
+  const { modelLocations } = loadEngineConfig({ FACEBLUR_MODELS_DIR: 'weights' });
+  expect(modelLocations.modelsDir).toBe(resolve('weights'));
 });
 
 test('the engine’s configuration does not look at the server’s variables', () => {
-  expect(loadEngineConfig({ PORT: 'x', HOST: '0.0.0.0' })).toMatchObject({ logLevel: 'info', modelsDir: undefined });
+  expect(loadEngineConfig({ PORT: 'x', HOST: '0.0.0.0' })).toMatchObject({ logLevel: 'info' });
 });

@@ -2,6 +2,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { InferenceError } from '../../inference/errors.ts';
+import { defaultModelLocations } from '../../models/locations.ts';
 import { createTestApp, errorOf, type TestApp } from './test-app.ts';
 
 /** A process id above Linux's highest (2^22), so that none has it. */
@@ -202,7 +203,13 @@ describe('erasure', () => {
     }
     await mkdir(join(parent, 'unmarked'));
     const { Clips } = await import('../../gateway/demo/clips.ts');
-    const options = { maxUploadBytes: 1, maxQueued: 1, maxKept: 1, lifetimeMs: 60_000, modelsDir: undefined };
+    const options = {
+      maxUploadBytes: 1,
+      maxQueued: 1,
+      maxKept: 1,
+      lifetimeMs: 60_000,
+      models: defaultModelLocations({}),
+    };
     const { pino } = await import('pino');
     const log = pino({ level: 'silent' });
     const other = await Clips.create({ ...options, dataDir: app.dataDir, blurFile: app.engine.blurFile, log });

@@ -8,6 +8,7 @@ import { createApp } from '../../gateway/app.ts';
 import type { ClipLimits } from '../../gateway/config.ts';
 import type { ClipView } from '../../gateway/demo/clip.ts';
 import { Clips } from '../../gateway/demo/clips.ts';
+import { defaultModelLocations } from '../../models/locations.ts';
 import { FakeEngine } from './fake-engine.ts';
 
 const LIMITS: ClipLimits = { maxUploadBytes: 1_000_000, maxQueued: 8, maxKept: 16, lifetimeMs: 3_600_000 };
@@ -48,7 +49,7 @@ export async function createTestApp(limits: Partial<ClipLimits> = {}, ready = as
   const sink: DestinationStream = { write: (line) => logged.push(line) };
   const log = pino({ level: 'trace' }, sink);
   const { blurFile } = engine;
-  const clips = await Clips.create({ ...LIMITS, ...limits, dataDir, modelsDir: undefined, blurFile, log });
+  const clips = await Clips.create({ ...LIMITS, ...limits, dataDir, models: defaultModelLocations({}), blurFile, log });
   const app = createApp({ clips, ready, log });
   const request = app.request as Hono['request'];
   const upload = async (body: Body) => request('/demo/clips', { method: 'POST', body });
