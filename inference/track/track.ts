@@ -17,6 +17,10 @@ export interface Belief {
   readonly likelySightings: number;
 }
 
+/** Looks that a track must have had since it began before one likely sighting is no longer enough: until then it is
+ * unknown, and unknown is covered. Scenes that end sooner never tell. */
+const LOOKS_TO_TELL = 2;
+
 /** One face followed through time, within one scene. */
 export class Track {
   readonly id: number;
@@ -31,6 +35,7 @@ export class Track {
   #filterFrame: number;
   readonly #belief: Belief;
   #likely = 0;
+  #looks = 0;
   #best = 0;
 
   constructor(id: number, frame: number, sceneStart: number, seen: Detection, belief: Belief) {
@@ -45,7 +50,8 @@ export class Track {
 
   /** Whether it is a face, as far as its scores tell so far. */
   get believed(): boolean {
-    return this.#best >= this.#belief.sureScore || this.#likely >= this.#belief.likelySightings;
+    if (this.#best >= this.#belief.sureScore || this.#likely >= this.#belief.likelySightings) return true;
+    return this.#likely > 0 && this.#looks < LOOKS_TO_TELL;
   }
 
   /** How many sightings were likely ones. */
@@ -55,6 +61,11 @@ export class Track {
 
   get last(): Sighting {
     return this.sightings[this.sightings.length - 1]!;
+  }
+
+  /** The detector looks once more, whether it sees the face or not. */
+  lookedFor(): void {
+    this.#looks++;
   }
 
   /** Where the face should be at `frame`. Frames must not go back. */

@@ -53,6 +53,7 @@ export class Tracker {
     const { highScore, birthScore, belief, maxLostFrames } = this.#options;
     const free = new Set(detections.map((d): Detection => ({ ...shift(d, -x, -y), score: d.score })));
     const unseen = new Set(this.#alive);
+    for (const { track } of this.#alive) track.lookedFor();
 
     const match = (tracks: readonly Alive[], from: number, gate: (since: number) => Gate): void => {
       const candidates = [...free].filter(({ score }) => score >= from);

@@ -64,16 +64,31 @@ describe('sure and unsure detections', () => {
     }
   });
 
-  test('a face that is never sure is believed once it was likely often enough, and covered from its first sighting', () => {
+  test('a face that is never sure is covered once it was likely often enough, from its first sighting on', () => {
     const scene = new TrackedScene();
     const { likelyScore, likelySightings } = TRACKER.belief;
-    scene.update(0);
-    for (let n = 1; n <= likelySightings; n++) {
-      expect(scene.coversAt(3)).toEqual([]);
-      scene.update(3 * n, seen(100, 100, 40, likelyScore));
-    }
+    for (let n = 1; n <= likelySightings; n++) scene.update(3 * n, seen(100, 100, 40, likelyScore));
+    for (let n = likelySightings + 1; n <= likelySightings + 3; n++) scene.update(3 * n);
     expect(scene.idsAt(3, 120, 120)).toEqual([1]);
     expect(scene.idsAt(5, 120, 120)).toEqual([1]);
+  });
+
+  test('a face that was likely once is covered as unknown until two more looks did not find it', () => {
+    const scene = new TrackedScene();
+    scene.update(3, seen(100, 100, 40, TRACKER.belief.likelyScore));
+    expect(scene.idsAt(3, 120, 120)).toEqual([1]);
+    scene.update(6);
+    expect(scene.idsAt(3, 120, 120)).toEqual([1]);
+    scene.update(9);
+    expect(scene.idsAt(3, 120, 120)).toEqual([]);
+  });
+
+  test('a face that was likely once, just before its scene ends, stays covered: nothing can tell any more', () => {
+    const scene = new TrackedScene();
+    scene.update(3, seen(100, 100, 40, TRACKER.belief.likelyScore));
+    scene.tracker.cut(5);
+    for (let frame = 6; frame <= 30; frame += 3) scene.update(frame);
+    expect(scene.idsAt(3, 120, 120)).toEqual([1]);
   });
 
   test('a sure detection takes the track before an unsure one that lies nearer', () => {
