@@ -30,7 +30,8 @@ function installDependencies() {
     .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   console.error('setup: installing dependencies (once; about a minute)');
-  const npm = process.env.npm_execpath;
+  // The npm that runs this, or the one on the PATH where something else does.
+  const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? process.env.npm_execpath : null;
   const args = [
     'ci',
     '--ignore-scripts',

@@ -76,7 +76,7 @@ async function runEngine(): Promise<{ frames: number; ms: number }> {
   };
   for (let frame: VideoFrame | null = first; frame; frame = await source.next())
     await encode(await pipeline.push(frame));
-  await encode(await pipeline.flush());
+  for await (const picture of pipeline.flush()) await encode([picture]);
   return { frames: count, ms: performance.now() - started };
 }
 

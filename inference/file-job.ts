@@ -62,7 +62,7 @@ const LOST_SECONDS = 1;
 const WINDOW_BYTES = 160 * 2 ** 20;
 const DEFAULT_FPS = 30;
 const PROGRESS_INTERVAL_MS = 200;
-/** Threads of each part: while the model runs on this thread, the codecs use the rest. */
+/** Threads of each part: more of them only get in each other's way on two cores. */
 const DETECTOR_THREADS = 1;
 const DECODER_THREADS = 2;
 const ENCODER_THREADS = 2;
@@ -110,10 +110,10 @@ export class FileJob {
     if (!first)
       throw new InferenceError('input-not-video', `${this.#options.input} holds no picture that can be decoded`);
     const { width, height } = first.picture;
-    const fps = frameRateOf(input);
+    const fps = frameRateOf(input) ?? DEFAULT_FPS;
     const output = open.adopt(await OutputFile.create(this.#options.output), (file) => file.close());
     const encoder = open.adopt(await this.#openEncoder(input, first), (e) => e.close());
-    const videoTrack = output.addEncoded(encoder.context, input.video.avgFrameRate);
+    const videoTrack = output.addEncoded(encoder.context, encoder.context.framerate);
     await this.#openAudio(input, output, open);
     await output.writeHeader();
     for (let packet = this.#earlyAudio.shift(); packet; packet = this.#earlyAudio.shift())
@@ -141,7 +141,7 @@ export class FileJob {
       this.#endPts = frame.picture.pts + frame.picture.duration;
       await drain(await pipeline.push(frame));
     }
-    await drain(await pipeline.flush());
+    for await (const picture of pipeline.flush()) await drain([picture]);
     progress.finish();
     await sink.flush();
     for (const track of this.#audio.values()) await track.flush();
@@ -166,7 +166,7 @@ export class FileJob {
     const bitRate = input.bitRateBps;
     return VideoEncoder.open(like, {
       timeBase: input.video.timeBase,
-      frameRate: input.video.avgFrameRate,
+      frameRate: frameRateOf(input) === null ? { num: 0, den: 1 } : input.video.avgFrameRate,
       threads: ENCODER_THREADS,
       preset: ENCODER_PRESET,
       tuning: ENCODER_TUNING,
@@ -217,10 +217,11 @@ export class FileJob {
   }
 }
 
-function frameRateOf(input: InputFile): number {
+/** Frames a second, or null where the file says none or none that can be. */
+function frameRateOf(input: InputFile): number | null {
   const { num, den } = input.video.avgFrameRate;
-  const fps = num > 0 && den > 0 ? num / den : DEFAULT_FPS;
-  return fps >= 1 && fps <= 1000 ? fps : DEFAULT_FPS;
+  const fps = num > 0 && den > 0 ? num / den : 0;
+  return fps >= 1 && fps <= 1000 ? fps : null;
 }
 
 /** Tells progress a few times a second. */

@@ -94,12 +94,10 @@ export class BlurPipeline {
     return this.#releaseReady();
   }
 
-  /** Gives back all that is held, once no frame follows. */
-  async flush(): Promise<RedactedPicture[]> {
+  /** Gives back all that is held, once no frame follows: one by one, so that no second window of copies is needed. */
+  async *flush(): AsyncGenerator<RedactedPicture> {
     await this.#detectLastPending();
-    const ready: RedactedPicture[] = [];
-    while (this.#held.length > 0) ready.push(this.#release());
-    return ready;
+    while (this.#held.length > 0) yield this.#release();
   }
 
   /** Frees what is held. The detector is its maker's to close. */

@@ -104,7 +104,7 @@ export async function runPipeline(frames: number, script: Script, options: RunOp
       out++;
       take(await pipeline.push(lent(makeVideoFrame(index, picture, broken.has(index)), () => out--)));
     }
-    if (flushed) take(await pipeline.flush());
+    if (flushed) for await (const picture of pipeline.flush()) take([picture]);
   } finally {
     pipeline.close();
   }
