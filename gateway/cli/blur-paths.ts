@@ -40,13 +40,13 @@ function checkTarget(path: string, shown: string): void {
   const folderStats = statOf(folder, `cannot write ${shown}`);
   if (folderStats === null) throw badArgument(`cannot write ${shown}: folder ${dirname(shown)} does not exist`);
   if (!folderStats.isDirectory()) throw badArgument(`cannot write ${shown}: ${dirname(shown)} is not a folder`);
-  if (!may(folder, constants.W_OK | constants.X_OK)) {
-    throw badArgument(`cannot write ${shown}: folder ${dirname(shown)} is not writable`);
-  }
   const stats = statOf(path, `cannot write ${shown}`);
   if (stats?.isDirectory()) throw badArgument(`cannot write ${shown}: it is a folder`);
   // The result replaces what is there by a rename, which must never happen to a device like /dev/null.
   if (stats && !stats.isFile()) throw badArgument(`cannot write ${shown}: it is not a regular file`);
+  if (!may(folder, constants.W_OK | constants.X_OK)) {
+    throw badArgument(`cannot write ${shown}: folder ${dirname(shown)} is not writable`);
+  }
 }
 
 function refuseSame(a: string, b: string, message: string): void {
