@@ -37,11 +37,12 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     inputPx: 512,
     sharpEverySeconds: 0,
     sharpInputPx: 512,
-    minScore: 0.15,
+    minScore: 0.1,
     tracker: {
-      highScore: 0.4,
-      birthScore: 0.2,
-      belief: { sureScore: 0.5, likelyScore: 0.3, likelySightings: 2 },
+      highScore: 0.3,
+      birthScore: 0.15,
+      // It looks seldom and misses more than YuNet: what it half sees is believed.
+      belief: { sureScore: 0.3, likelyScore: 0.2, likelySightings: 2 },
     },
   },
 };
