@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
@@ -7,6 +8,7 @@ import { GatewayError } from './errors.ts';
 import { isLoopback } from './loopback.ts';
 
 const GIB = 1024 ** 3;
+const NO_ORIGINS: readonly string[] = Object.freeze([]);
 
 /** A whole number, written in digits alone. */
 const wholeNumber = z
@@ -14,14 +16,63 @@ const wholeNumber = z
   .regex(/^\d{1,15}$/, 'must be a whole number')
   .transform(Number);
 
-const folder = z.string().transform((path) => resolve(path));
+/** Made absolute. */
+const path = z.string().transform((text) => resolve(text));
+
+const port = wholeNumber.pipe(z.number().max(65_535, 'must be at most 65535'));
+
+/** A whole number from `least` to `most`. */
+const count = (least: number, most: number) =>
+  wholeNumber.pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
+
+const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+
+/** An origin as browsers write it: scheme, host and port only. Empty when the text is none. */
+function originOf(text: string): string {
+  const { protocol, origin } = URL.parse(text) ?? { protocol: '', origin: '' };
+  return (protocol === 'http:' || protocol === 'https:') && origin === text.toLowerCase().replace(/\/$/, '')
+    ? origin
+    : '';
+}
+
+const origins = z
+  .string()
+  .refine((text) => text === '*' || text.split(',').every((item) => originOf(item.trim()) !== ''), {
+    error: 'must be * or a comma-separated list of origins such as https://example.com',
+  })
+  .transform((text): '*' | readonly string[] =>
+    text === '*' ? text : Object.freeze(text.split(',').map((item) => originOf(item.trim()))),
+  );
+
+/** Without its closing slash. */
+const publicUrl = z
+  .string()
+  .refine((text) => {
+    const url = URL.parse(text);
+    if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false;
+    return url.username === '' && url.password === '' && !/[?#]/.test(text);
+  }, 'must be an http:// or https:// address without user, query and fragment')
+  .transform((text) => new URL(text).href.replace(/\/+$/, ''));
+
+/** An address or a host name (RFC 1123 §2.1), without a port. */
+const address = z
+  .string()
+  .refine(
+    (text) =>
+      isIP(text) !== 0 || /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(text),
+    'must be an IP address or a host name',
+  );
+
+const postgresUrl = z
+  .string()
+  .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a postgres:// address');
 
 /** What every command uses. */
 const engineVariables = {
   /** Least severe log entry that is written. */
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** Folder with model files; unset: the cache, then the places that `models/` knows. */
-  FACEBLUR_MODELS_DIR: folder.optional(),
+  FACEBLUR_MODELS_DIR: path.optional(),
 };
 
 /** What `faceblur serve` uses besides. */
@@ -31,9 +82,33 @@ const serverVariables = {
     .default('127.0.0.1')
     .refine(isLoopback, 'must be a loopback address for now (127.0.0.1, ::1, localhost): there are no API keys yet'),
   /** 0 takes any free port. */
-  PORT: wholeNumber.pipe(z.number().max(65_535, 'must be at most 65535')).default(8080),
+  PORT: port.default(8080),
+  /** Where publishers reach us by RTMP. 0 takes any free port. */
+  RTMP_PORT: port.default(1935),
+  /** UDP and TCP port of WebRTC; worker i listens on RTC_PORT + i. 0 takes free ports. */
+  RTC_PORT: port.default(40_000),
+  /** mediasoup worker processes. */
+  RTC_WORKERS: count(1, 64).default(1),
+  /** Address that WebRTC peers are told instead of HOST. */
+  RTC_ANNOUNCED_ADDRESS: address.optional(),
+  /** The mediasoup worker's program; unset: the one that set-up put in the cache. */
+  MEDIASOUP_WORKER_BIN: path.optional(),
+  /** Origins of pages, other than our own, that may publish and watch. */
+  CORS_ORIGINS: origins.optional(),
+  /** What the addresses that we hand out begin with; unset: the Host of the request. */
+  PUBLIC_URL: publicUrl.optional(),
+  /** Whether streams may be pulled from loopback, private and link-local addresses. */
+  ALLOW_PRIVATE_SOURCES: flag.default(false),
+  /** Whether operators may watch what comes in, not blurred. */
+  RAW_PREVIEW: flag.default(false),
+  /** PostgreSQL; unset: SQLite in DATA_DIR. */
+  DATABASE_URL: postgresUrl.optional(),
+  /** Length of an HLS segment, and so the time between keyframes of a stream that records or serves HLS. */
+  HLS_TIME_SECONDS: count(1, 30).default(4),
+  /** Streams that may exist at a time, live or not. */
+  MAX_STREAMS: count(1, 100_000).default(1000),
   /** Everything the process writes goes below this folder. */
-  DATA_DIR: folder.default(() => resolve('data')),
+  DATA_DIR: path.default(() => resolve('data')),
   /** Largest clip that the start page takes. */
   MAX_UPLOAD_BYTES: wholeNumber.pipe(z.number().positive('must be at least 1')).default(2 * GIB),
   /** Clips that may wait, or still be on their way in, while another is being blurred. */
@@ -47,7 +122,12 @@ const serverVariables = {
 };
 
 const engineSchema = z.object(engineVariables);
-const serverSchema = z.object({ ...engineVariables, ...serverVariables });
+const serverSchema = z
+  .object({ ...engineVariables, ...serverVariables })
+  .refine(({ RTC_PORT, RTC_WORKERS }) => RTC_PORT + RTC_WORKERS <= 65_536, {
+    path: ['RTC_PORT'],
+    error: 'must leave room below 65536 for one port a worker',
+  });
 
 export interface EngineConfig {
   readonly logLevel: z.infer<typeof engineSchema>['LOG_LEVEL'];
@@ -63,9 +143,32 @@ export interface ClipLimits {
   readonly lifetimeMs: number;
 }
 
+/** Where WebRTC is spoken. */
+export interface RtcConfig {
+  /** Worker i listens on UDP and TCP port + i; 0 takes free ports. */
+  readonly port: number;
+  readonly workers: number;
+  /** Null: the address that is listened on. */
+  readonly announcedAddress: string | null;
+  /** Absolute path; null: the cache. */
+  readonly workerBin: string | null;
+}
+
 export interface ServerConfig extends EngineConfig {
   readonly host: string;
   readonly port: number;
+  readonly rtmpPort: number;
+  readonly rtc: RtcConfig;
+  /** Lower-case origins, or all. Empty: none but our own. */
+  readonly corsOrigins: '*' | readonly string[];
+  /** Without its closing slash; null: taken from each request. */
+  readonly publicUrl: string | null;
+  readonly allowPrivateSources: boolean;
+  readonly rawPreview: boolean;
+  /** A secret, as it may hold a password; null: SQLite. */
+  readonly databaseUrl: string | null;
+  readonly hlsTimeSeconds: number;
+  readonly maxStreams: number;
   /** Absolute. */
   readonly dataDir: string;
   readonly clips: ClipLimits;
@@ -93,6 +196,20 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
     ...engineConfig(values, variables),
     host: values.HOST,
     port: values.PORT,
+    rtmpPort: values.RTMP_PORT,
+    rtc: Object.freeze({
+      port: values.RTC_PORT,
+      workers: values.RTC_WORKERS,
+      announcedAddress: values.RTC_ANNOUNCED_ADDRESS ?? null,
+      workerBin: values.MEDIASOUP_WORKER_BIN ?? null,
+    }),
+    corsOrigins: values.CORS_ORIGINS ?? NO_ORIGINS,
+    publicUrl: values.PUBLIC_URL ?? null,
+    allowPrivateSources: values.ALLOW_PRIVATE_SOURCES,
+    rawPreview: values.RAW_PREVIEW,
+    databaseUrl: values.DATABASE_URL ?? null,
+    hlsTimeSeconds: values.HLS_TIME_SECONDS,
+    maxStreams: values.MAX_STREAMS,
     dataDir: values.DATA_DIR,
     clips: Object.freeze({
       maxUploadBytes: values.MAX_UPLOAD_BYTES,

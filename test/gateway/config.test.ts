@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -18,6 +19,15 @@ const DEFAULTS = {
   logLevel: 'info',
   host: '127.0.0.1',
   port: 8080,
+  rtmpPort: 1935,
+  rtc: { port: 40_000, workers: 1, announcedAddress: null, workerBin: null },
+  corsOrigins: [],
+  publicUrl: null,
+  allowPrivateSources: false,
+  rawPreview: false,
+  databaseUrl: null,
+  hlsTimeSeconds: 4,
+  maxStreams: 1000,
   dataDir: resolve('data'),
   modelLocations: expect.objectContaining({ cacheDir: expect.any(String) }),
   clips: { maxUploadBytes: 2_147_483_648, maxQueued: 8, maxKept: 16, lifetimeMs: 3_600_000 },
@@ -29,19 +39,20 @@ describe('server configuration', () => {
   });
 
   test('counts an empty value as unset', () => {
-    const empty = { HOST: '', PORT: '', DATA_DIR: '', LOG_LEVEL: '', FACEBLUR_MODELS_DIR: '', MAX_UPLOAD_BYTES: '' };
+    const names = [...Object.keys(parseEnv(readFileSync('.env.example', 'utf8')))];
+    const empty = Object.fromEntries(names.map((name) => [name, '']));
     expect(loadServerConfig(empty)).toEqual(DEFAULTS);
   });
 
   test('is documented with these very defaults in .env.example', async () => {
     const documented = parseEnv(await readFile('.env.example', 'utf8'));
     expect(loadServerConfig(documented)).toEqual(DEFAULTS);
-    expect(Object.keys(documented)).toHaveLength(9);
+    expect(Object.keys(documented)).toHaveLength(21);
   });
 
   test('is frozen', () => {
     const config = loadServerConfig({});
-    expect(Object.isFrozen(config) && Object.isFrozen(config.clips)).toBe(true);
+    expect([config, config.clips, config.rtc, config.corsOrigins].every(Object.isFrozen)).toBe(true);
   });
 
   test.each(['127.0.0.1', '127.9.9.9', '::1', 'localhost'])('takes HOST %s', (HOST) => {
@@ -71,6 +82,32 @@ describe('server configuration', () => {
     ['MAX_QUEUED_CLIPS', '0'],
     ['MAX_KEPT_CLIPS', 'many'],
     ['CLIP_LIFETIME_SECONDS', '86401'],
+    ['RTMP_PORT', '65536'],
+    ['RTMP_PORT', 'rtmp'],
+    ['RTC_PORT', '-4'],
+    ['RTC_WORKERS', '0'],
+    ['RTC_WORKERS', '65'],
+    ['RTC_WORKERS', '1.5'],
+    ['RTC_ANNOUNCED_ADDRESS', 'http://203.0.113.7'],
+    ['RTC_ANNOUNCED_ADDRESS', '203.0.113.7:40000'],
+    ['RTC_ANNOUNCED_ADDRESS', '-host'],
+    ['CORS_ORIGINS', 'example.org'],
+    ['CORS_ORIGINS', 'https://example.com/page'],
+    ['CORS_ORIGINS', 'https://example.com,*'],
+    ['CORS_ORIGINS', 'https://example.com,,'],
+    ['CORS_ORIGINS', 'null'],
+    ['PUBLIC_URL', 'live.example.com'],
+    ['PUBLIC_URL', 'ftp://live.example.com'],
+    ['PUBLIC_URL', 'https://user:secret@live.example.com'],
+    ['PUBLIC_URL', 'https://live.example.com/?a=b'],
+    ['ALLOW_PRIVATE_SOURCES', 'yes'],
+    ['ALLOW_PRIVATE_SOURCES', '1'],
+    ['RAW_PREVIEW', 'TRUE'],
+    ['DATABASE_URL', 'mysql://user:secret@host/database'],
+    ['DATABASE_URL', 'secret'],
+    ['HLS_TIME_SECONDS', '0'],
+    ['HLS_TIME_SECONDS', '31'],
+    ['MAX_STREAMS', '0'],
   ])('refuses %s=%s by name, in one line without the value', (name, value) => {
     const { code, message } = refusal({ [name]: value });
     expect(code).toBe('bad-config');
@@ -80,6 +117,53 @@ describe('server configuration', () => {
 
   test('names every malformed variable', () => {
     expect(refusal({ PORT: 'x', LOG_LEVEL: 'y' }).message).toMatch(/LOG_LEVEL .*; PORT /);
+  });
+});
+
+describe('the live variables', () => {
+  test('0 takes any free port', () => {
+    const config = loadServerConfig({ PORT: '0', RTMP_PORT: '0', RTC_PORT: '0' });
+    expect([config.port, config.rtmpPort, config.rtc.port]).toEqual([0, 0, 0]);
+  });
+
+  test('every worker finds a port', () => {
+    expect(loadServerConfig({ RTC_PORT: '65534', RTC_WORKERS: '2' }).rtc).toMatchObject({ port: 65_534, workers: 2 });
+    const { message } = refusal({ RTC_PORT: '65534', RTC_WORKERS: '3' });
+    expect(message).toMatch(/^RTC_PORT must leave room/);
+  });
+
+  test.each(['203.0.113.7', '2001:db8::1', 'live.example.com', 'localhost'])('peers are told %s', (announced) => {
+    expect(loadServerConfig({ RTC_ANNOUNCED_ADDRESS: announced }).rtc.announcedAddress).toBe(announced);
+  });
+
+  test('CORS_ORIGINS is all, or a list of origins as browsers write them', () => {
+    expect(loadServerConfig({ CORS_ORIGINS: '*' }).corsOrigins).toBe('*');
+    expect(loadServerConfig({ CORS_ORIGINS: 'https://Example.com, http://localhost:3000/' }).corsOrigins).toEqual([
+      'https://example.com',
+      'http://localhost:3000',
+    ]);
+  });
+
+  test('PUBLIC_URL loses its closing slash and keeps its path', () => {
+    expect(loadServerConfig({ PUBLIC_URL: 'https://live.example.com/' }).publicUrl).toBe('https://live.example.com');
+    expect(loadServerConfig({ PUBLIC_URL: 'https://example.com:8443/live/' }).publicUrl).toBe(
+      'https://example.com:8443/live',
+    );
+  });
+
+  test.each(['postgres://u:p@host/db', 'postgresql://host/db'])('the database is at %s', (url) => {
+    expect(loadServerConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
+  });
+
+  test('true and false are the only flags', () => {
+    const on = loadServerConfig({ ALLOW_PRIVATE_SOURCES: 'true', RAW_PREVIEW: 'true' });
+    expect([on.allowPrivateSources, on.rawPreview]).toEqual([true, true]);
+    const off = loadServerConfig({ ALLOW_PRIVATE_SOURCES: 'false', RAW_PREVIEW: 'false' });
+    expect([off.allowPrivateSources, off.rawPreview]).toEqual([false, false]);
+  });
+
+  test('the worker’s path is made absolute', () => {
+    expect(loadServerConfig({ MEDIASOUP_WORKER_BIN: 'bin/worker' }).rtc.workerBin).toBe(resolve('bin/worker'));
   });
 });
 
