@@ -106,7 +106,7 @@ const serverVariables = {
   /** Length of an HLS segment, and so the time between keyframes of a stream that records or serves HLS. */
   HLS_TIME_SECONDS: count(1, 30).default(4),
   /** Streams that may exist at a time, live or not. */
-  MAX_STREAMS: count(1, 100_000).default(1000),
+  MAX_STREAMS: count(1, 10_000).default(1000),
   /** Everything the process writes goes below this folder. */
   DATA_DIR: path.default(() => resolve('data')),
   /** Largest clip that the start page takes. */

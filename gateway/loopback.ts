@@ -16,20 +16,33 @@ export function isLoopback(host: string): boolean {
  */
 export function loopbackGuard(): MiddlewareHandler {
   return async (c, next) => {
-    const host = c.req.header('host') ?? new URL(c.req.url).host;
-    if (!isLoopback(hostnameOf(host))) {
-      throw new GatewayError('foreign-host', 'this server answers only to localhost and loopback addresses');
-    }
-    const origin = c.req.header('origin');
-    if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
-      throw new GatewayError('foreign-origin', 'requests from other sites are refused');
-    }
+    checkHostAndOrigin(c.req.header('host') ?? new URL(c.req.url).host, c.req.header('origin'));
     const site = c.req.header('sec-fetch-site') ?? 'none';
     if (!SAFE_METHODS.has(c.req.method) && site !== 'none' && site !== 'same-origin') {
       throw new GatewayError('foreign-origin', 'requests from other sites are refused');
     }
     await next();
   };
+}
+
+/**
+ * The part of `loopbackGuard` that looks at two headers alone, for WebSocket upgrades.
+ * @param allowedOrigins other sites that are welcome, lower case; or all
+ * @throws GatewayError 'foreign-host' | 'foreign-origin'
+ */
+export function checkHostAndOrigin(
+  host: string,
+  origin: string | undefined,
+  allowedOrigins: '*' | readonly string[] = [],
+): void {
+  if (!isLoopback(hostnameOf(host))) {
+    throw new GatewayError('foreign-host', 'this server answers only to localhost and loopback addresses');
+  }
+  const from = origin?.toLowerCase();
+  if (from === undefined || from === `http://${host.toLowerCase()}`) return;
+  if (allowedOrigins !== '*' && !allowedOrigins.includes(from)) {
+    throw new GatewayError('foreign-origin', 'requests from other sites are refused');
+  }
 }
 
 /** The name in a `Host` header, lower case, without port and brackets; empty when it is malformed. */

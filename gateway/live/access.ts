@@ -1,0 +1,63 @@
+import type { Context } from 'hono';
+import { GatewayError } from '../errors.ts';
+import { isLoopback } from '../loopback.ts';
+
+export type Scope = 'admin' | 'operate' | 'play';
+
+/** What a caller may do. */
+export interface Grant {
+  readonly scopes: ReadonlySet<Scope>;
+  /** The only stream it holds for; null: for all. */
+  readonly stream: string | null;
+}
+
+export interface AccessOptions {
+  /** The address that the server listens on. */
+  readonly bind: string;
+  /** The stream that a play token opens; null when it opens none, or no longer. */
+  readonly streamOfPlayToken: (token: string) => Promise<string | null>;
+}
+
+const EVERYTHING: Grant = Object.freeze({ scopes: new Set<Scope>(['admin', 'operate', 'play']), stream: null });
+const NOTHING: Grant = Object.freeze({ scopes: new Set<Scope>(), stream: null });
+
+/**
+ * Who may do what. On a loopback bind whoever reaches us may do everything and no credential is asked for; but one who
+ * shows a play token gets what that opens and no more, as he would elsewhere.
+ */
+export class Access {
+  readonly #open: boolean;
+  readonly #streamOfPlayToken: AccessOptions['streamOfPlayToken'];
+
+  constructor({ bind, streamOfPlayToken }: AccessOptions) {
+    this.#open = isLoopback(bind);
+    this.#streamOfPlayToken = streamOfPlayToken;
+  }
+
+  /** @param credential null where none was shown */
+  async grantOf(credential: string | null): Promise<Grant> {
+    const stream = credential === null ? null : await this.#streamOfPlayToken(credential);
+    if (stream !== null) return { scopes: new Set<Scope>(['play']), stream };
+    return this.#open ? EVERYTHING : NOTHING;
+  }
+
+  /**
+   * Refuses a request whose `Authorization: Bearer` does not carry `scope`.
+   * @throws GatewayError 'unauthorized' | 'forbidden'
+   */
+  async requireScope(c: Context, scope: Scope, stream: string | null = null): Promise<void> {
+    const credential = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? null;
+    demand(await this.grantOf(credential), scope, stream);
+  }
+}
+
+/**
+ * @param stream the one it is about; null where it is about no single one
+ * @throws GatewayError 'unauthorized' where nothing is granted, 'forbidden' where not this
+ */
+export function demand(grant: Grant, scope: Scope, stream: string | null = null): void {
+  if (grant.scopes.size === 0) throw new GatewayError('unauthorized', 'this needs a credential');
+  if (!grant.scopes.has(scope) || (grant.stream !== null && grant.stream !== stream)) {
+    throw new GatewayError('forbidden', `this needs scope ${scope}${stream === null ? '' : ' for this stream'}`);
+  }
+}

@@ -1,0 +1,271 @@
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { LiveSfu, LiveStream, StreamSettings, StreamState } from '../../sfu/stream-types.ts';
+import { GatewayError } from '../errors.ts';
+import type { NewStream, StreamChanges } from './schemas.ts';
+import { DEFAULT_STREAM_POLICY, mergePolicy, type StreamPolicy } from './stream-policy.ts';
+import { Turns } from './turns.ts';
+
+/** A stream as it is stored. */
+export interface StreamRecord extends StreamSettings {
+  readonly id: string;
+  readonly keyHash: string;
+  readonly policy: StreamPolicy;
+  readonly createdAt: Date;
+}
+
+/** Where streams outlive the process. */
+export interface StreamStore {
+  /** @throws GatewayError 'stream-exists' */
+  create(record: StreamRecord): Promise<unknown>;
+  list(): Promise<readonly StreamRecord[]>;
+  update(id: string, changes: Partial<Pick<StreamRecord, 'policy' | 'record' | 'push'>>): Promise<unknown>;
+  setKeyHash(id: string, keyHash: string): Promise<unknown>;
+  remove(id: string): Promise<unknown>;
+}
+
+/** Makes and checks stream keys. */
+export interface StreamKeys {
+  make(): { readonly key: string; readonly hash: string };
+  /** In a time that tells nothing of the key. */
+  verify(key: string, hash: string): boolean;
+}
+
+/** What else goes with a stream: pulling its source, for one. Called on the main thread; must not throw. */
+export interface StreamHooks {
+  /** It was made, or restored at the start. */
+  added?(live: LiveStream): void;
+  /** Its settings changed. */
+  changed?(live: LiveStream): void;
+  /** It is about to close for good. */
+  removed?(live: LiveStream): void;
+}
+
+export interface StreamsOptions {
+  readonly sfu: Pick<LiveSfu, 'createStream'>;
+  readonly store: StreamStore;
+  readonly keys: StreamKeys;
+  /** Streams that may exist at a time. */
+  readonly maxStreams: number;
+  readonly log: Logger;
+  readonly hooks?: StreamHooks;
+  /** Refuses an address that is not to be pulled from or pushed to. @throws SfuError 'source-refused' */
+  readonly checkUrl?: (url: string) => Promise<void>;
+}
+
+/** One stream, live or not. */
+export interface StreamEntry {
+  readonly live: LiveStream;
+  readonly policy: StreamPolicy;
+  readonly createdAt: Date;
+}
+
+export interface StreamPage {
+  readonly entries: readonly StreamEntry[];
+  /** Where the next page begins; null at the end. */
+  readonly next: string | null;
+}
+
+type Removed = (id: string, last: StreamState) => void;
+
+/**
+ * The streams of this gateway: each a row that lasts and a LiveStream that runs. What is done to one stream is done
+ * in turn. The LiveStreams end with the SFU that made them.
+ */
+export class Streams {
+  readonly #options: StreamsOptions;
+  readonly #entries = new Map<string, StreamEntry & { keyHash: string }>();
+  readonly #turns = new Turns();
+  readonly #removedListeners = new Set<Removed>();
+  /** Compared with where there is no stream, so that the time taken does not tell. */
+  readonly #decoyHash: string;
+  #creating = 0;
+
+  /** Takes up every stored stream, idle. */
+  static async create(options: StreamsOptions): Promise<Streams> {
+    const streams = new Streams(options);
+    for (const record of await options.store.list()) streams.#add(record);
+    options.log.info({ streams: streams.#entries.size }, 'streams restored');
+    return streams;
+  }
+
+  private constructor(options: StreamsOptions) {
+    this.#options = options;
+    this.#decoyHash = options.keys.make().hash;
+  }
+
+  /**
+   * @returns the stream and its key, which is shown this once
+   * @throws GatewayError 'stream-exists' | 'too-many-streams' | 'unprocessable'; SfuError 'source-refused'
+   */
+  async create(wanted: NewStream): Promise<{ entry: StreamEntry; key: string }> {
+    const { id = randomBytes(6).toString('hex'), record = false, hls = false, source = null, push = [] } = wanted;
+    const policy = mergePolicy(DEFAULT_STREAM_POLICY, wanted.policy ?? {});
+    await this.#check(source === null ? push : [source, ...push]);
+    return this.#turns.take(id, async () => {
+      if (this.#entries.has(id)) throw new GatewayError('stream-exists', `there is a stream ${id} already`);
+      if (this.#entries.size + this.#creating >= this.#options.maxStreams) {
+        const message = `there are ${this.#options.maxStreams} streams, and no more may be made; delete one`;
+        throw new GatewayError('too-many-streams', message, { retryAfterSeconds: 60 });
+      }
+      const { key, hash: keyHash } = this.#options.keys.make();
+      const stored = {
+        id,
+        keyHash,
+        policy,
+        record,
+        hls,
+        source,
+        push: Object.freeze([...push]),
+        createdAt: new Date(),
+      };
+      this.#creating++;
+      try {
+        await this.#options.store.create(stored);
+        return { entry: await this.#addOrForget(stored), key };
+      } finally {
+        this.#creating--;
+      }
+    });
+  }
+
+  /** @throws GatewayError 'stream-not-found' */
+  get(id: string): StreamEntry {
+    return this.#entry(id);
+  }
+
+  /** The running half of stream `id`, in any case. */
+  find(id: string): LiveStream | null {
+    return this.#entries.get(id.toLowerCase())?.live ?? null;
+  }
+
+  /**
+   * In the order in which they were made.
+   * @param cursor a page's `next`
+   * @throws GatewayError 'bad-request' for a cursor that is none of ours
+   */
+  list(limit: number, cursor?: string): StreamPage {
+    const after = cursor === undefined ? null : readCursor(cursor);
+    const entries = [...this.#entries.values()].sort(byCreation);
+    const start = after === null ? 0 : entries.findIndex((entry) => compare(placeOf(entry), after) > 0);
+    const page = start < 0 ? [] : entries.slice(start, start + limit);
+    const more = start >= 0 && start + limit < entries.length;
+    return { entries: page, next: more ? writeCursor(placeOf(page.at(-1)!)) : null };
+  }
+
+  /**
+   * From the next frame on; viewers are not interrupted.
+   * @throws GatewayError 'stream-not-found' | 'unprocessable'; SfuError 'source-refused'
+   */
+  async update(id: string, wanted: StreamChanges): Promise<StreamEntry> {
+    this.#entry(id);
+    await this.#check(wanted.push ?? []);
+    return this.#turns.take(id, async () => {
+      const entry = this.#entry(id);
+      const changes = {
+        ...(wanted.policy && { policy: mergePolicy(entry.policy, wanted.policy) }),
+        ...(wanted.record !== undefined && { record: wanted.record }),
+        ...(wanted.push && { push: Object.freeze([...wanted.push]) }),
+      };
+      await this.#options.store.update(id, changes);
+      entry.live.update(changes);
+      const updated = { ...entry, policy: changes.policy ?? entry.policy };
+      this.#entries.set(id, updated);
+      this.#options.hooks?.changed?.(entry.live);
+      return updated;
+    });
+  }
+
+  /**
+   * The old key stops to open new publishes; one that is on goes on.
+   * @throws GatewayError 'stream-not-found'
+   */
+  rotateKey(id: string): Promise<string> {
+    return this.#turns.take(id, async () => {
+      const entry = this.#entry(id);
+      const { key, hash } = this.#options.keys.make();
+      await this.#options.store.setKeyHash(id, hash);
+      this.#entries.set(id, { ...entry, keyHash: hash });
+      return key;
+    });
+  }
+
+  /** Whether `key` opens stream `id`. Takes as long for a stream that is not there. */
+  verifyKey(id: string, key: string): boolean {
+    const entry = this.#entries.get(id.toLowerCase());
+    const matches = this.#options.keys.verify(key, entry?.keyHash ?? this.#decoyHash);
+    return matches && entry !== undefined;
+  }
+
+  /**
+   * Erases it and ends its publisher and viewers.
+   * @throws GatewayError 'stream-not-found'
+   */
+  remove(id: string): Promise<void> {
+    return this.#turns.take(id, async () => {
+      const { live } = this.#entry(id);
+      await this.#options.store.remove(id);
+      this.#entries.delete(id);
+      this.#options.hooks?.removed?.(live);
+      const last = live.state;
+      try {
+        await live.close();
+      } catch (error) {
+        this.#options.log.error({ streamId: id, err: error }, 'stream did not close');
+      }
+      for (const listener of this.#removedListeners) listener(id, last);
+    });
+  }
+
+  /** Hears of every stream that is erased, and the state it was in. @returns its unsubscribe */
+  onRemoved(listener: Removed): () => void {
+    this.#removedListeners.add(listener);
+    return () => this.#removedListeners.delete(listener);
+  }
+
+  #entry(id: string): StreamEntry & { keyHash: string } {
+    const entry = this.#entries.get(id);
+    if (!entry) throw new GatewayError('stream-not-found', 'there is no such stream');
+    return entry;
+  }
+
+  #add(record: StreamRecord): StreamEntry {
+    const { id, keyHash, createdAt, ...settings } = record;
+    const live = this.#options.sfu.createStream(id, settings);
+    const entry = { live, policy: settings.policy, createdAt, keyHash };
+    this.#entries.set(id, entry);
+    this.#options.hooks?.added?.(live);
+    return entry;
+  }
+
+  /** A row without a stream would come to life at the next start, its key known to nobody. */
+  async #addOrForget(record: StreamRecord): Promise<StreamEntry> {
+    try {
+      return this.#add(record);
+    } catch (error) {
+      await this.#options.store.remove(record.id);
+      throw error;
+    }
+  }
+
+  async #check(urls: readonly string[]): Promise<void> {
+    for (const url of urls) await this.#options.checkUrl?.(url);
+  }
+}
+
+/** Where a stream stands in the list: when it was made, in ms, then its id. */
+type Place = readonly [number, string];
+
+const placeOf = ({ live, createdAt }: StreamEntry): Place => [createdAt.getTime(), live.id];
+const compare = (a: Place, b: Place): number => a[0] - b[0] || (a[1] < b[1] ? -1 : Number(a[1] > b[1]));
+const byCreation = (a: StreamEntry, b: StreamEntry): number => compare(placeOf(a), placeOf(b));
+
+function writeCursor([createdAtMs, id]: Place): string {
+  return Buffer.from(`${createdAtMs} ${id}`).toString('base64url');
+}
+
+function readCursor(cursor: string): Place {
+  const parts = /^(\d{1,16}) ([a-z0-9-]{1,64})$/.exec(Buffer.from(cursor, 'base64url').toString());
+  if (!parts) throw new GatewayError('bad-request', 'cursor: must be the next of a page');
+  return [Number(parts[1]), parts[2]!];
+}
