@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Makes a fresh clone ready to run: locked dependencies, Node 24, models. Plain JavaScript, because it starts on
-// whatever Node (20 or later) the machine has, before anything is installed. Safe to run again: then it only looks.
+// Makes a fresh clone ready to run: locked dependencies, Node 24, models, the media server. Plain JavaScript,
+// because it starts on whatever Node (20 or later) the machine has, before anything is installed. Safe to run again:
+// then it only looks.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -22,7 +23,7 @@ function run(command, args, options = {}) {
   return spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], ...options });
 }
 
-/** Installs what package-lock.json names. Install scripts stay off: they download, and nothing here needs them. */
+/** Installs what package-lock.json names. Install scripts stay off: they download, and set-up has its own steps. */
 function installDependencies() {
   const wanted = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
@@ -68,4 +69,5 @@ if (major < 20) stop(`Node ${process.versions.node} is too old; install Node 20 
 installDependencies();
 linkCommand();
 runStep('models/setup.ts');
+runStep('sfu/worker-binary/setup.ts');
 if (forTests) runStep('test/setup/packages.ts');

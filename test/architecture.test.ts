@@ -14,7 +14,7 @@ const OUTSIDE = ['bench', 'test'];
 const FOLDERS = [...LAYERS, BROWSER, ...OUTSIDE];
 
 /** Who reads the environment, beside tests and benches: config, set-up, and the file job that hands it to a child. */
-const ENVIRONMENT_READERS = ['gateway/config.ts', 'models/setup.ts', 'setup.mjs'];
+const ENVIRONMENT_READERS = ['gateway/config.ts', 'models/setup.ts', 'setup.mjs', 'sfu/worker-binary/setup.ts'];
 
 const NAMELESS = /^(utils?|misc|helpers?|common|shared|lib|stuff)$/;
 const SOURCE = /\.(ts|mts|js|mjs)$/;
