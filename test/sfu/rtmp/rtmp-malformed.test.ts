@@ -12,6 +12,8 @@ import { until } from './until.ts';
 const folder = temporaryFolder();
 const clip = join(folder, 'clip.flv');
 
+/** The chunk's header and the head of an AMF0 string. */
+const MESSAGE_HEAD = 12 + 3;
 const CASES_PER_STAGE = 1_300;
 const AT_ONCE = 16;
 /** Buffers of connections that were open together, and what the collector has not got to yet. */
@@ -32,8 +34,8 @@ beforeAll(async () => {
   stages = {
     handshake: [0, connectAt],
     connect: [connectAt, publishAt],
-    publish: [publishAt - 16, mediaAt],
-    media: [mediaAt - 16, capture.length],
+    publish: [publishAt - MESSAGE_HEAD, mediaAt],
+    media: [mediaAt - MESSAGE_HEAD, capture.length],
   };
 });
 
@@ -54,7 +56,7 @@ describe('bytes that are not what they should be', () => {
       });
       for (let done = 0; done < CASES_PER_STAGE; done += AT_ONCE) {
         const cases = Array.from({ length: AT_ONCE }, () => broken(capture, stages[stage], random));
-        await Promise.all(cases.map((bytes) => send(door.server.port, bytes)));
+        await Promise.all(cases.map((bytes) => send(door.server.port, bytes, stages[stage][0])));
         for (const sink of sinks.splice(0)) await sink.end();
       }
       await until(() => door.server.connections === 0, 'every connection is gone');
@@ -163,13 +165,24 @@ function broken(whole: Buffer, [from, to]: readonly [number, number], random: ()
   }
 }
 
-/** Sends all of it on a connection of its own, in two pieces, and leaves. */
-async function send(port: number, bytes: Buffer): Promise<void> {
+/**
+ * Sends all of it on a connection of its own, and leaves: what stands before `from` first. Where that holds a publish,
+ * the rest waits for its answer, as media before it are not looked at.
+ */
+async function send(port: number, bytes: Buffer, from = bytes.length >> 1): Promise<void> {
   const socket: Socket = connect(port, '127.0.0.1');
-  socket.on('error', () => undefined).resume();
   const closed = new Promise((fulfil) => socket.once('close', fulfil));
-  socket.write(bytes.subarray(0, bytes.length >> 1));
-  setImmediate(() => socket.end(bytes.subarray(bytes.length >> 1)));
+  let heard = '';
+  const answered = new Promise<void>((fulfil) => {
+    socket.on('data', (answer: Buffer) => {
+      heard += answer.toString('latin1');
+      if (heard.includes('NetStream.Publish.Start')) fulfil();
+    });
+  });
+  socket.on('error', () => undefined);
+  socket.write(bytes.subarray(0, from));
+  if (bytes.subarray(0, from).includes(KEY)) await Promise.race([answered, closed]);
+  socket.end(bytes.subarray(from));
   await closed;
 }
 
