@@ -1,0 +1,504 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SfuError } from '../../sfu/errors.ts';
+import { FAKE_STATS, fakeFace } from './fake-sfu.ts';
+import { createLiveApp, type LiveApp } from './live/live-app.ts';
+
+let live: LiveApp;
+beforeEach(async () => {
+  live = await createLiveApp();
+});
+afterEach(() => live.sfu.close());
+
+const make = (body: unknown = {}) => live.call('POST', '/v1/streams', body);
+const POLICY = { mode: 'all', identities: [], style: 'mosaic', strength: 0.5, margin: 0.3, lookaheadFrames: 3 };
+
+describe('making a stream', () => {
+  test('answers 201 with all that the contract names', async () => {
+    const { status, body, headers } = await make({ id: 'Lobby-1', record: true });
+    expect(status).toBe(201);
+    expect(headers.get('location')).toBe('/v1/streams/lobby-1');
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(body).toEqual({
+      id: 'lobby-1',
+      key: expect.stringMatching(/^.{16,}$/),
+      state: 'idle',
+      reason: null,
+      policy: POLICY,
+      record: true,
+      hls: false,
+      source: null,
+      push: [],
+      publish: { whip: 'http://localhost/whip/lobby-1', rtmp: 'rtmp://localhost:1935/live/lobby-1' },
+      play: { whep: 'http://localhost/whep/lobby-1', hls: null, page: 'http://localhost/embed/lobby-1' },
+      createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      startedAt: null,
+      stats: null,
+    });
+    expect(live.sfu.stream('lobby-1').settings).toEqual({
+      ...{ policy: POLICY, record: true, hls: false, source: null, push: [] },
+    });
+  });
+
+  test('needs no body, and makes an id of its own', async () => {
+    const { status, body } = await live.call('POST', '/v1/streams');
+    expect(status).toBe(201);
+    expect(body.id).toMatch(/^[a-z0-9-]{1,64}$/);
+    expect((await make()).body.id).not.toBe(body.id);
+  });
+
+  test('merges a policy over the defaults', async () => {
+    const { body } = await make({ policy: { strength: 1, lookaheadFrames: 0, mode: 'only' } });
+    expect(body.policy).toEqual({ ...POLICY, strength: 1, lookaheadFrames: 0, mode: 'only' });
+  });
+
+  test('keeps only a hash of the key', async () => {
+    const { body } = await make({ id: 'a' });
+    const { keyHash } = live.store.rows.get('a')!;
+    expect(keyHash).not.toContain(body.key);
+    expect(live.streams.verifyKey('a', body.key)).toBe(true);
+    expect(live.logged.join()).not.toContain(body.key);
+  });
+
+  test('one of many that want the same id gets it', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => make({ id: 'same' })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...new Array(19).fill(409)]);
+    expect(answers.find(({ status }) => status === 409)!.body.error.code).toBe('stream-exists');
+    const { key } = answers.find(({ status }) => status === 201)!.body;
+    expect(live.streams.verifyKey('same', key)).toBe(true);
+  });
+
+  test('ends at the bound, and goes on when one is erased', async () => {
+    live = await createLiveApp({ streams: { maxStreams: 3 } });
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => make({ id: `s${index}` })));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(3);
+    const refused = answers.find(({ status }) => status !== 201)!;
+    expect([refused.status, refused.body.error.code]).toEqual([429, 'too-many-streams']);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    const { id } = answers.find(({ status }) => status === 201)!.body;
+    expect((await live.call('DELETE', `/v1/streams/${id}`)).status).toBe(204);
+    expect((await make()).status).toBe(201);
+  });
+
+  test('that the store refuses makes nothing', async () => {
+    live.store.failure = new Error('disk full at /srv/secret');
+    const { status, body } = await make({ id: 'a' });
+    expect(status).toBe(500);
+    expect(body.error).toMatchObject({ code: 'internal', message: 'the server failed' });
+    expect((await live.call('GET', '/v1/streams/a')).status).toBe(404);
+    expect((await make({ id: 'a' })).status).toBe(201);
+  });
+
+  test('that the SFU refuses leaves no row behind', async () => {
+    live.sfu.refusal = new SfuError('worker-died', 'the media server is starting again');
+    const { status, body, headers } = await make({ id: 'a' });
+    expect([status, body.error.code, headers.get('retry-after')]).toEqual([503, 'not-ready', '1']);
+    expect(live.store.rows.size).toBe(0);
+    expect((await make({ id: 'a' })).status).toBe(201);
+  });
+});
+
+describe('a malformed body', () => {
+  const url = `rtmp://host/${'a'.repeat(2050)}`;
+  test.each<[unknown, RegExp]>([
+    ['{', /^the body is not JSON$/],
+    ['[]', /expected object/],
+    ['null', /expected object/],
+    [{ id: '' }, /^id: must be 1 to 64/],
+    [{ id: 'a b' }, /^id: /],
+    [{ id: 'ä' }, /^id: /],
+    [{ id: '../x' }, /^id: /],
+    [{ id: 'a'.repeat(65) }, /^id: /],
+    [{ id: 7 }, /^id: /],
+    [{ nonsense: 1 }, /unknown field "nonsense"/],
+    ['{"__proto__": {"record": true}}', /unknown field "__proto__"/],
+    [{ policy: { blur: true } }, /^policy: unknown field "blur"/],
+    [{ policy: { strength: 1.1 } }, /^policy\.strength: must be from 0 to 1/],
+    [{ policy: { strength: '1' } }, /^policy\.strength: /],
+    [{ policy: { margin: -0.1 } }, /^policy\.margin: /],
+    [{ policy: { lookaheadFrames: 16 } }, /^policy\.lookaheadFrames: must be from 0 to 15/],
+    [{ policy: { lookaheadFrames: 1.5 } }, /^policy\.lookaheadFrames: /],
+    [{ policy: { mode: 'none' } }, /^policy\.mode: must be one of all, except, only/],
+    [{ policy: { style: 'emoji' } }, /^policy\.style: must be one of mosaic/],
+    [{ policy: null }, /^policy: /],
+    [{ record: 'yes' }, /^record: /],
+    [{ source: 'http://host/a' }, /^source: must be an address that begins with rtsp:\/\/ or rtmp:\/\//],
+    [{ source: 'file:///etc/passwd' }, /^source: /],
+    [{ source: 'rtsp:///path' }, /^source: /],
+    [{ source: 'rtsp://ho st/a' }, /^source: /],
+    [{ source: 'rtsp://host/a\n-i x' }, /^source: /],
+    [{ source: url }, /^source: must be at most 2048/],
+    [{ source: 'rtsp://***@host/a' }, /^source: must be the whole address/],
+    [{ push: 'rtmp://host/a' }, /^push: /],
+    [{ push: ['rtsp://host/a'] }, /^push\.0: must be an address that begins with rtmp:\/\//],
+    [{ push: Array.from({ length: 9 }, (_, i) => `rtmp://host/${i}`) }, /^push: must be at most 8/],
+    [{ push: ['rtmp://host/a', 'rtmp://host/a'] }, /^push: must not name a target twice/],
+  ])('%j is answered 400 with what is wrong and where', async (body, message) => {
+    const answer = await make(body);
+    expect(answer.status).toBe(400);
+    expect(answer.body).toEqual({
+      error: { code: 'bad-request', message: expect.stringMatching(message), requestId: expect.any(String) },
+    });
+    expect(live.sfu.streams.size).toBe(0);
+  });
+
+  test('never has its secrets repeated', async () => {
+    for (const body of [{ source: 'http://user:hunter2@host' }, '{"source": "hunter2", }', { push: ['x hunter2'] }]) {
+      expect(JSON.stringify((await make(body)).body)).not.toContain('hunter2');
+    }
+  });
+
+  test('has no more of its names repeated than fits a line', async () => {
+    const names = Array.from({ length: 50 }, (_, index) => [`${'\n'.repeat(100)}${index}`, 1]);
+    const { body } = await make(Object.fromEntries(names));
+    expect(body.error.message).not.toContain('\n');
+    expect(body.error.message.length).toBeLessThan(300);
+  });
+
+  test('of another type is answered 415, and one that is too large 413', async () => {
+    const form = await live.call('POST', '/v1/streams', '{}', { 'content-type': 'text/plain' });
+    expect([form.status, form.body.error.code]).toEqual([415, 'unsupported-media-type']);
+    const large = await make(JSON.stringify({ id: 'a'.repeat(70_000) }));
+    expect([large.status, large.body.error.code]).toEqual([413, 'body-too-large']);
+  });
+
+  test('nested a thousand times is answered 400', async () => {
+    expect((await make(`{"policy":${'['.repeat(30_000)}${']'.repeat(30_000)}}`)).status).toBe(400);
+  });
+});
+
+describe('what is well-formed but not possible', () => {
+  test.each([
+    [{ policy: { style: 'gaussian' } }, 'style gaussian'],
+    [{ policy: { style: 'solid' } }, 'style solid'],
+    [{ policy: { identities: ['someone'] } }, 'not enrolled'],
+  ])('%j is answered 422', async (body, message) => {
+    const answer = await make(body);
+    expect([answer.status, answer.body.error.code]).toEqual([422, 'unprocessable']);
+    expect(answer.body.error.message).toContain(message);
+    expect(live.store.rows.size).toBe(0);
+  });
+
+  test('an address that may not be pulled from is answered 422', async () => {
+    const checkUrl = async (url: string) => {
+      if (url.includes('127.0.0.1')) throw new SfuError('source-refused', 'it leads to a loopback address');
+    };
+    live = await createLiveApp({ streams: { checkUrl } });
+    expect((await make({ source: 'rtsp://127.0.0.1/a' })).status).toBe(422);
+    expect((await make({ push: ['rtmp://127.0.0.1/a'] })).status).toBe(422);
+    expect((await make({ source: 'rtsp://camera.example/a' })).status).toBe(201);
+  });
+});
+
+describe('a stream', () => {
+  test('is shown without its key, in any case of its id', async () => {
+    const { key, ...made } = (await make({ id: 'lobby' })).body;
+    for (const id of ['lobby', 'LOBBY']) {
+      const { status, body, headers } = await live.call('GET', `/v1/streams/${id}`);
+      expect(status).toBe(200);
+      expect(body).toEqual(made);
+      expect(headers.get('cache-control')).toBe('no-store');
+    }
+    expect(JSON.stringify((await live.call('GET', '/v1/streams')).body)).not.toContain(key);
+  });
+
+  test('that is live shows since when, and its figures', async () => {
+    await make({ id: 'a' });
+    live.sfu.stream('a').goLive();
+    expect((await live.call('GET', '/v1/streams/a')).body).toMatchObject({
+      state: 'live',
+      startedAt: '2026-01-02T03:00:00.000Z',
+      stats: FAKE_STATS,
+    });
+  });
+
+  test('shows no secret of its source and targets', async () => {
+    await make({
+      id: 'a',
+      source: 'rtsp://admin:hunter2@camera.example:554/user=admin&password=hunter2/ch1?token=hunter2',
+      push: ['rtmp://a.rtmp.youtube.example/live2/hunter2', 'rtmp://hunter2@b.example/app/x?k=hunter2'],
+    });
+    const { body } = await live.call('GET', '/v1/streams/a');
+    expect(JSON.stringify(body)).not.toContain('hunter2');
+    expect(body.source).toBe('rtsp://***@camera.example:554/user=***/ch1?***');
+    expect(body.push).toEqual(['rtmp://a.rtmp.youtube.example/live2/***', 'rtmp://***@b.example/app/***?***']);
+    expect(live.sfu.stream('a').settings.push[0]).toContain('hunter2');
+  });
+
+  test('is where the request found us, or where PUBLIC_URL says', async () => {
+    await make({ id: 'a' });
+    const seen = (await live.call('GET', '/v1/streams/a', undefined, { host: '[::1]:8443' })).body;
+    expect(seen.publish).toEqual({ whip: 'http://[::1]:8443/whip/a', rtmp: 'rtmp://[::1]:1935/live/a' });
+    const urls = { publicUrl: 'https://live.example.com/gw', rtmpPort: () => 2935, hls: true };
+    live = await createLiveApp({ urls });
+    const { publish, play } = (await make({ id: 'a', hls: true })).body;
+    expect(publish).toEqual({
+      whip: 'https://live.example.com/gw/whip/a',
+      rtmp: 'rtmp://live.example.com:2935/live/a',
+    });
+    expect(play).toEqual({
+      whep: 'https://live.example.com/gw/whep/a',
+      hls: 'https://live.example.com/gw/hls/a/index.m3u8',
+      page: 'https://live.example.com/gw/embed/a',
+    });
+    expect((await make({ id: 'b' })).body.play.hls).toBeNull();
+  });
+
+  test('that is not there is answered 404 by every route', async () => {
+    for (const [method, path, body] of [
+      ['GET', ''],
+      ['PATCH', '', { record: true }],
+      ['DELETE', ''],
+      ['POST', '/key'],
+      ['POST', '/play-tokens', {}],
+      ['GET', '/faces'],
+      ['PATCH', '/faces/1', { visible: true }],
+    ] as const) {
+      const answer = await live.call(method, `/v1/streams/nobody${path}`, body);
+      expect([method, path, answer.status, answer.body.error.code]).toEqual([method, path, 404, 'stream-not-found']);
+    }
+  });
+});
+
+describe('the list', () => {
+  test('is paged in order, and misses none when one is erased between pages', async () => {
+    for (let index = 0; index < 7; index++) await make({ id: `s${index}` });
+    const first = (await live.call('GET', '/v1/streams?limit=3')).body;
+    expect(first.items.map(({ id }: { id: string }) => id)).toEqual(['s0', 's1', 's2']);
+    await live.call('DELETE', '/v1/streams/s2');
+    const second = (await live.call('GET', `/v1/streams?limit=3&cursor=${first.next}`)).body;
+    expect(second.items.map(({ id }: { id: string }) => id)).toEqual(['s3', 's4', 's5']);
+    const third = (await live.call('GET', `/v1/streams?limit=3&cursor=${second.next}`)).body;
+    expect([third.items.map(({ id }: { id: string }) => id), third.next]).toEqual([['s6'], null]);
+  });
+
+  test('is empty without streams', async () => {
+    expect((await live.call('GET', '/v1/streams')).body).toEqual({ items: [], next: null });
+  });
+
+  test.each(['limit=0', 'limit=201', 'limit=x', 'limit=1e2', 'cursor=x', 'cursor=', `cursor=${'a'.repeat(300)}`])(
+    '%s is answered 400',
+    async (query) => {
+      const { status, body } = await live.call('GET', `/v1/streams?${query}`);
+      expect([status, body.error.code]).toEqual([400, 'bad-request']);
+    },
+  );
+});
+
+describe('changing a stream', () => {
+  test('lays the policy over what is there, and tells the running stream', async () => {
+    await make({ id: 'a', policy: { strength: 0.9 } });
+    const { status, body } = await live.call('PATCH', '/v1/streams/A', { policy: { margin: 0.6 }, record: true });
+    expect(status).toBe(200);
+    const policy = { ...POLICY, strength: 0.9, margin: 0.6 };
+    expect(body).toMatchObject({ id: 'a', policy, record: true });
+    expect(body).not.toHaveProperty('key');
+    expect(live.sfu.stream('a').updates).toEqual([{ policy, record: true }]);
+    expect(live.store.rows.get('a')).toMatchObject({ policy, record: true });
+  });
+
+  test('from two sides at once loses neither', async () => {
+    await make({ id: 'a' });
+    await Promise.all([
+      live.call('PATCH', '/v1/streams/a', { policy: { strength: 0.1 } }),
+      live.call('PATCH', '/v1/streams/a', { policy: { margin: 0.9 } }),
+      live.call('PATCH', '/v1/streams/a', { push: ['rtmp://host/app/x'] }),
+    ]);
+    expect(live.sfu.stream('a').settings).toMatchObject({
+      policy: { strength: 0.1, margin: 0.9 },
+      push: ['rtmp://host/app/x'],
+    });
+  });
+
+  test('refuses what can’t be changed, and changes nothing then', async () => {
+    await make({ id: 'a' });
+    for (const [body, status] of [
+      [{ id: 'b' }, 400],
+      [{ source: 'rtsp://host/a' }, 400],
+      [{ hls: true }, 400],
+      [{ record: true, policy: { strength: 2 } }, 400],
+      [{ record: true, policy: { style: 'solid' } }, 422],
+    ] as const) {
+      expect((await live.call('PATCH', '/v1/streams/a', body)).status).toBe(status);
+    }
+    expect(live.sfu.stream('a').updates).toEqual([]);
+  });
+
+  test('that the store refuses leaves the running stream as it was', async () => {
+    await make({ id: 'a' });
+    live.store.failure = new Error('disk full');
+    expect((await live.call('PATCH', '/v1/streams/a', { policy: { strength: 0 } })).status).toBe(500);
+    expect(live.sfu.stream('a').updates).toEqual([]);
+    expect((await live.call('GET', '/v1/streams/a')).body.policy).toEqual(POLICY);
+  });
+});
+
+describe('erasing a stream', () => {
+  test('ends it and forgets it, and its id is free again', async () => {
+    const first = (await make({ id: 'a' })).body;
+    const stream = live.sfu.stream('a');
+    stream.goLive();
+    expect((await live.call('DELETE', '/v1/streams/a')).status).toBe(204);
+    expect([stream.closed, live.store.rows.size]).toEqual([true, 0]);
+    expect((await live.call('DELETE', '/v1/streams/a')).status).toBe(404);
+    expect(live.streams.verifyKey('a', first.key)).toBe(false);
+    const second = (await make({ id: 'a' })).body;
+    expect(live.streams.verifyKey('a', first.key)).toBe(false);
+    expect(live.streams.verifyKey('a', second.key)).toBe(true);
+  });
+
+  test('twice at once is done once', async () => {
+    await make({ id: 'a' });
+    const answers = await Promise.all([1, 2, 3].map(() => live.call('DELETE', '/v1/streams/a')));
+    expect(answers.map(({ status }) => status).sort()).toEqual([204, 404, 404]);
+  });
+});
+
+describe('the key', () => {
+  test('made anew ends the old one, and is shown this once', async () => {
+    const { key: old } = (await make({ id: 'a' })).body;
+    const { status, body, headers } = await live.call('POST', '/v1/streams/A/key');
+    expect(status).toBe(200);
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(body).toEqual({ id: 'a', key: expect.any(String) });
+    expect([live.streams.verifyKey('a', old), live.streams.verifyKey('A', body.key)]).toEqual([false, true]);
+    expect(live.store.rows.get('a')!.keyHash).not.toContain(body.key);
+  });
+
+  test('is compared for a stream that is not there, too', () => {
+    expect(live.streams.verifyKey('nobody', 'x')).toBe(false);
+    expect(live.keys.verified).toBe(1);
+  });
+
+  test('of one stream does not open another', async () => {
+    const [a, b] = [(await make({ id: 'a' })).body, (await make({ id: 'b' })).body];
+    expect(live.streams.verifyKey('a', b.key)).toBe(false);
+    expect(live.streams.verifyKey('b', a.key)).toBe(false);
+  });
+});
+
+describe('play tokens', () => {
+  test('open their stream until they expire', async () => {
+    await make({ id: 'a' });
+    const { status, body } = await live.call('POST', '/v1/streams/a/play-tokens', { expiresIn: 60 });
+    expect(status).toBe(200);
+    expect(body).toEqual({ token: expect.stringMatching(/^[\w-]{40,}$/), expiresAt: expect.any(String) });
+    const [row] = live.tokens.rows.values();
+    expect(JSON.stringify(row)).not.toContain(body.token);
+    expect(await live.playTokens.streamOf(body.token)).toBe('a');
+    live.tokens.rows.set(row!.tokenHash, { ...row!, expiresAt: new Date(Date.now() - 1) });
+    expect(await live.playTokens.streamOf(body.token)).toBeNull();
+  });
+
+  test('last an hour where nothing is said', async () => {
+    await make({ id: 'a' });
+    const before = Date.now();
+    const { body } = await live.call('POST', '/v1/streams/a/play-tokens');
+    const seconds = (new Date(body.expiresAt).getTime() - before) / 1000;
+    // The request itself takes a moment.
+    expect(seconds).toBeGreaterThanOrEqual(3600);
+    expect(seconds).toBeLessThan(3610);
+  });
+
+  test.each([0, 86_401, 1.5, '60', null])('for %j seconds are refused', async (expiresIn) => {
+    await make({ id: 'a' });
+    const { status, body } = await live.call('POST', '/v1/streams/a/play-tokens', { expiresIn });
+    expect([status, body.error.message.startsWith('expiresIn: ')]).toEqual([400, true]);
+  });
+
+  test('never show faces, settings or other streams', async () => {
+    await make({ id: 'a' });
+    const { token } = (await live.call('POST', '/v1/streams/a/play-tokens')).body;
+    for (const path of ['/a/faces', '/a', '']) {
+      const { status, body } = await live.call('GET', `/v1/streams${path}`, undefined, {
+        authorization: `Bearer ${token}`,
+      });
+      expect([status, body.error.code]).toEqual([403, 'forbidden']);
+    }
+  });
+});
+
+describe('faces', () => {
+  test('on screen are listed as the contract says', async () => {
+    await make({ id: 'a' });
+    expect((await live.call('GET', '/v1/streams/a/faces')).body).toEqual({ items: [] });
+    live.sfu.stream('a').latestFaces = [fakeFace(1), { ...fakeFace(2), thumbnail: null }];
+    const { status, body } = await live.call('GET', '/v1/streams/a/faces');
+    expect(status).toBe(200);
+    expect(body.items[0]).toEqual({
+      track: 1,
+      box: [10, 20, 30, 40],
+      score: 0.9,
+      identity: null,
+      visible: false,
+      reason: 'policy',
+      thumbnail: 'data:image/jpeg;base64,AAAA',
+      firstSeenAt: '2026-01-02T03:04:05.678Z',
+    });
+    expect(body.items[1].thumbnail).toBeNull();
+  });
+
+  test('are shown and covered one by one', async () => {
+    await make({ id: 'a' });
+    const stream = live.sfu.stream('a');
+    stream.latestFaces = [fakeFace(7)];
+    const { status, body } = await live.call('PATCH', '/v1/streams/a/faces/7', { visible: true });
+    expect([status, body]).toEqual([200, { track: 7, visible: true }]);
+    await live.call('PATCH', '/v1/streams/a/faces/7', { visible: false });
+    expect(stream.pins).toEqual([
+      [7, true],
+      [7, false],
+    ]);
+  });
+
+  test.each(['8', 'x', '-7', '7.0', '1e9', '9'.repeat(20)])(
+    '%s, which is not on screen, is answered 404',
+    async (track) => {
+      await make({ id: 'a' });
+      live.sfu.stream('a').latestFaces = [fakeFace(7)];
+      const { status, body } = await live.call('PATCH', `/v1/streams/a/faces/${track}`, { visible: true });
+      expect([status, body.error.code]).toEqual([404, 'face-not-found']);
+    },
+  );
+
+  test.each([{}, { visible: 'yes' }, { visible: true, track: 1 }])('%j is answered 400', async (body) => {
+    await make({ id: 'a' });
+    expect((await live.call('PATCH', '/v1/streams/a/faces/7', body)).status).toBe(400);
+  });
+});
+
+describe('a restart', () => {
+  test('brings every stream back, idle, with its key, policy and order', async () => {
+    const { key } = (await make({ id: 'b', policy: { strength: 0.7 }, source: 'rtsp://camera.example/a' })).body;
+    await make({ id: 'a' });
+    const { body: before } = await live.call('GET', '/v1/streams');
+    const added: string[] = [];
+    const again = await createLiveApp({
+      store: live.store,
+      streams: { hooks: { added: ({ id, settings }) => added.push(`${id} ${settings.source}`) } },
+    });
+    expect((await again.call('GET', '/v1/streams')).body).toEqual(before);
+    expect(again.streams.verifyKey('b', key)).toBe(true);
+    expect(added).toEqual(['b rtsp://camera.example/a', 'a null']);
+  });
+});
+
+describe('hooks', () => {
+  test('hear of what comes, changes and goes', async () => {
+    const heard: string[] = [];
+    const hear = (what: string) => (stream: { id: string }) => void heard.push(`${what} ${stream.id}`);
+    live = await createLiveApp({
+      streams: { hooks: { added: hear('added'), changed: hear('changed'), removed: hear('removed') } },
+    });
+    await make({ id: 'a' });
+    await live.call('PATCH', '/v1/streams/a', { record: true });
+    await live.call('DELETE', '/v1/streams/a');
+    expect(heard).toEqual(['added a', 'changed a', 'removed a']);
+  });
+});
+
+test('a bind that others reach is closed to whoever shows no credential', async () => {
+  live = await createLiveApp({ bind: '192.0.2.1' });
+  const { status, body } = await make({ id: 'a' });
+  expect([status, body.error.code]).toEqual([401, 'unauthorized']);
+  expect(live.store.rows.size).toBe(0);
+});
