@@ -76,9 +76,10 @@ export interface RtcPeer {
   readonly capabilities: types.RtpCapabilities;
   /**
    * @param direction 'send' publishes (the caller has checked the stream's key by `produce`), 'recv' watches
+   * @param raw watches what comes in, before it is blurred; only for RAW_PREVIEW
    * @throws SfuError 'not-live' for 'recv' on a stream that is not, 'too-many', 'closed'
    */
-  createTransport(direction: 'send' | 'recv'): Promise<RtcTransportParameters>;
+  createTransport(direction: 'send' | 'recv', raw?: boolean): Promise<RtcTransportParameters>;
   connect(transport: string, dtlsParameters: types.DtlsParameters): Promise<void>;
   /** The first track of a peer takes the stream over from whoever published before. @returns the producer's id */
   produce(transport: string, kind: types.MediaKind, rtpParameters: types.RtpParameters): Promise<string>;
