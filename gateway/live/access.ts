@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import { GatewayError } from '../errors.ts';
 import { isLoopback } from '../loopback.ts';
+import type { PlayTokens } from './play-tokens.ts';
 
 export type Scope = 'admin' | 'operate' | 'play';
 
@@ -14,8 +15,7 @@ export interface Grant {
 export interface AccessOptions {
   /** The address that the server listens on. */
   readonly bind: string;
-  /** The stream that a play token opens; null when it opens none, or no longer. */
-  readonly streamOfPlayToken: (token: string) => Promise<string | null>;
+  readonly playTokens: Pick<PlayTokens, 'streamOf'>;
 }
 
 const EVERYTHING: Grant = Object.freeze({ scopes: new Set<Scope>(['admin', 'operate', 'play']), stream: null });
@@ -27,16 +27,16 @@ const NOTHING: Grant = Object.freeze({ scopes: new Set<Scope>(), stream: null })
  */
 export class Access {
   readonly #open: boolean;
-  readonly #streamOfPlayToken: AccessOptions['streamOfPlayToken'];
+  readonly #playTokens: AccessOptions['playTokens'];
 
-  constructor({ bind, streamOfPlayToken }: AccessOptions) {
+  constructor({ bind, playTokens }: AccessOptions) {
     this.#open = isLoopback(bind);
-    this.#streamOfPlayToken = streamOfPlayToken;
+    this.#playTokens = playTokens;
   }
 
   /** @param credential null where none was shown */
   async grantOf(credential: string | null): Promise<Grant> {
-    const stream = credential === null ? null : await this.#streamOfPlayToken(credential);
+    const stream = credential === null ? null : await this.#playTokens.streamOf(credential);
     if (stream !== null) return { scopes: new Set<Scope>(['play']), stream };
     return this.#open ? EVERYTHING : NOTHING;
   }

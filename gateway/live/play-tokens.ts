@@ -1,21 +1,14 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hashKey, makePlayToken } from '../stream-keys.ts';
 
-const TOKEN_BYTES = 32;
 /** Longer ones are none of ours. */
 const MAX_TOKEN_LENGTH = 128;
 
-export interface PlayTokenRecord {
-  /** SHA-256 in hexadecimal: the tokens are random, so that one fast hash is enough. */
-  readonly tokenHash: string;
-  readonly stream: string;
-  readonly expiresAt: Date;
-}
-
 /** Where play tokens outlive the process; those of a stream go with it. */
 export interface PlayTokenStore {
-  add(record: PlayTokenRecord): Promise<unknown>;
-  /** Null where there is none, or it has expired. */
-  find(tokenHash: string, now: Date): Promise<PlayTokenRecord | null>;
+  /** @throws GatewayError 'stream-not-found' | 'too-many' */
+  add(token: { readonly hash: string; readonly streamId: string; readonly expiresAt: Date }): Promise<unknown>;
+  /** @returns the stream that the token of this hash opens; null where it opens none, or no longer */
+  streamOf(hash: string): Promise<string | null>;
 }
 
 /** Tokens that let viewers in. */
@@ -26,22 +19,18 @@ export class PlayTokens {
     this.#store = store;
   }
 
-  /** @returns the token, of which only a hash is kept */
-  async make(stream: string, expiresAt: Date): Promise<string> {
-    const token = randomBytes(TOKEN_BYTES).toString('base64url');
-    await this.#store.add({ tokenHash: hashOf(token), stream, expiresAt });
-    return token;
+  /**
+   * @returns the token, of which only a hash is kept
+   * @throws GatewayError 'stream-not-found' | 'too-many'
+   */
+  async make(streamId: string, expiresAt: Date): Promise<string> {
+    const { key, hash } = makePlayToken();
+    await this.#store.add({ hash, streamId, expiresAt });
+    return key;
   }
 
   /** The stream that `token` opens now; null when it opens none. */
   async streamOf(token: string): Promise<string | null> {
-    if (token.length > MAX_TOKEN_LENGTH) return null;
-    const now = new Date();
-    const found = await this.#store.find(hashOf(token), now);
-    return found !== null && found.expiresAt > now ? found.stream : null;
+    return token.length > MAX_TOKEN_LENGTH ? null : this.#store.streamOf(hashKey(token));
   }
-}
-
-function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }

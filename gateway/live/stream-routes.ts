@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { GatewayError } from '../errors.ts';
 import type { Access } from './access.ts';
+import type { PlayTokens } from './play-tokens.ts';
 import type { PublicUrlOptions } from './public-urls.ts';
 import { faceChanges, newPlayToken, newStream, page, parse, streamChanges } from './schemas.ts';
 import { toGatewayError } from './sfu-errors.ts';
@@ -14,12 +15,11 @@ export interface StreamRoutesOptions {
   readonly streams: Streams;
   readonly access: Access;
   readonly urls: PublicUrlOptions;
-  /** Makes a token that opens a stream to viewers until then. */
-  readonly makePlayToken: (stream: string, expiresAt: Date) => Promise<string>;
+  readonly playTokens: PlayTokens;
 }
 
 /** The contract's Streams, to be mounted at `/v1/streams`. Throws GatewayError alone. */
-export function streamRoutes({ streams, access, urls, makePlayToken }: StreamRoutesOptions): Hono {
+export function streamRoutes({ streams, playTokens, access, urls }: StreamRoutesOptions): Hono {
   const routes = new Hono();
 
   routes.onError((error) => {
@@ -73,7 +73,7 @@ export function streamRoutes({ streams, access, urls, makePlayToken }: StreamRou
     const { live } = streams.get(idOf(c));
     const { expiresIn } = parse(newPlayToken, await jsonOf(c));
     const expiresAt = new Date(Date.now() + expiresIn * 1000);
-    return c.json({ token: await makePlayToken(live.id, expiresAt), expiresAt: expiresAt.toISOString() });
+    return c.json({ token: await playTokens.make(live.id, expiresAt), expiresAt: expiresAt.toISOString() });
   });
 
   routes.get('/:id/faces', async (c) => {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { LiveSfu, LiveStream, StreamSettings, StreamState } from '../../sfu/stream-types.ts';
+import { type Place, readCursor, writeCursor } from '../database/cursor.ts';
 import { GatewayError } from '../errors.ts';
+import { makeStreamKey, verifyKey } from '../stream-keys.ts';
 import type { NewStream, StreamChanges } from './schemas.ts';
 import { DEFAULT_STREAM_POLICY, mergePolicy, type StreamPolicy } from './stream-policy.ts';
 import { Turns } from './turns.ts';
@@ -24,13 +26,6 @@ export interface StreamStore {
   remove(id: string): Promise<unknown>;
 }
 
-/** Makes and checks stream keys. */
-export interface StreamKeys {
-  make(): { readonly key: string; readonly hash: string };
-  /** In a time that tells nothing of the key. */
-  verify(key: string, hash: string): boolean;
-}
-
 /** What else goes with a stream: pulling its source, for one. Called on the main thread; must not throw. */
 export interface StreamHooks {
   /** It was made, or restored at the start. */
@@ -44,7 +39,6 @@ export interface StreamHooks {
 export interface StreamsOptions {
   readonly sfu: Pick<LiveSfu, 'createStream'>;
   readonly store: StreamStore;
-  readonly keys: StreamKeys;
   /** Streams that may exist at a time. */
   readonly maxStreams: number;
   readonly log: Logger;
@@ -78,7 +72,7 @@ export class Streams {
   readonly #turns = new Turns();
   readonly #removedListeners = new Set<Removed>();
   /** Compared with where there is no stream, so that the time taken does not tell. */
-  readonly #decoyHash: string;
+  readonly #decoyHash = makeStreamKey().hash;
   #creating = 0;
 
   /** Takes up every stored stream, idle. */
@@ -91,7 +85,6 @@ export class Streams {
 
   private constructor(options: StreamsOptions) {
     this.#options = options;
-    this.#decoyHash = options.keys.make().hash;
   }
 
   /**
@@ -108,7 +101,7 @@ export class Streams {
         const message = `there are ${this.#options.maxStreams} streams, and no more may be made; delete one`;
         throw new GatewayError('too-many-streams', message, { retryAfterSeconds: 60 });
       }
-      const { key, hash: keyHash } = this.#options.keys.make();
+      const { key, hash: keyHash } = makeStreamKey();
       const stored = {
         id,
         keyHash,
@@ -183,7 +176,7 @@ export class Streams {
   rotateKey(id: string): Promise<string> {
     return this.#turns.take(id, async () => {
       const entry = this.#entry(id);
-      const { key, hash } = this.#options.keys.make();
+      const { key, hash } = makeStreamKey();
       await this.#options.store.setKeyHash(id, hash);
       this.#entries.set(id, { ...entry, keyHash: hash });
       return key;
@@ -193,7 +186,7 @@ export class Streams {
   /** Whether `key` opens stream `id`. Takes as long for a stream that is not there. */
   verifyKey(id: string, key: string): boolean {
     const entry = this.#entries.get(id.toLowerCase());
-    const matches = this.#options.keys.verify(key, entry?.keyHash ?? this.#decoyHash);
+    const matches = verifyKey(key, entry?.keyHash ?? this.#decoyHash);
     return matches && entry !== undefined;
   }
 
@@ -253,19 +246,9 @@ export class Streams {
   }
 }
 
-/** Where a stream stands in the list: when it was made, in ms, then its id. */
-type Place = readonly [number, string];
-
-const placeOf = ({ live, createdAt }: StreamEntry): Place => [createdAt.getTime(), live.id];
-const compare = (a: Place, b: Place): number => a[0] - b[0] || (a[1] < b[1] ? -1 : Number(a[1] > b[1]));
+const placeOf = ({ live, createdAt }: StreamEntry): Place => ({ createdAt, id: live.id });
 const byCreation = (a: StreamEntry, b: StreamEntry): number => compare(placeOf(a), placeOf(b));
 
-function writeCursor([createdAtMs, id]: Place): string {
-  return Buffer.from(`${createdAtMs} ${id}`).toString('base64url');
-}
-
-function readCursor(cursor: string): Place {
-  const parts = /^(\d{1,16}) ([a-z0-9-]{1,64})$/.exec(Buffer.from(cursor, 'base64url').toString());
-  if (!parts) throw new GatewayError('bad-request', 'cursor: must be the next of a page');
-  return [Number(parts[1]), parts[2]!];
+function compare(a: Place, b: Place): number {
+  return a.createdAt.getTime() - b.createdAt.getTime() || (a.id < b.id ? -1 : Number(a.id > b.id));
 }

@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { Hono } from 'hono';
 import { requestId } from 'hono/request-id';
 import { type DestinationStream, pino } from 'pino';
@@ -7,27 +6,10 @@ import { Access } from '../../../gateway/live/access.ts';
 import { PlayTokens } from '../../../gateway/live/play-tokens.ts';
 import type { PublicUrlOptions } from '../../../gateway/live/public-urls.ts';
 import { streamRoutes } from '../../../gateway/live/stream-routes.ts';
-import { type StreamKeys, Streams, type StreamsOptions } from '../../../gateway/live/streams.ts';
+import { Streams, type StreamsOptions } from '../../../gateway/live/streams.ts';
 import { loopbackGuard } from '../../../gateway/loopback.ts';
 import { FakeSfu } from '../fake-sfu.ts';
 import { MemoryPlayTokenStore, MemoryStreamStore } from './memory-store.ts';
-
-const hash = (key: string) => createHash('sha256').update(key).digest('hex');
-
-/** Counts its comparisons, so that a test sees that there is one for a stream that is not there. */
-export class TestKeys implements StreamKeys {
-  verified = 0;
-
-  make() {
-    const key = randomBytes(16).toString('hex');
-    return { key, hash: hash(key) };
-  }
-
-  verify(key: string, keyHash: string): boolean {
-    this.verified++;
-    return hash(key) === keyHash;
-  }
-}
 
 export interface LiveAppOptions {
   readonly store?: MemoryStreamStore;
@@ -40,24 +22,19 @@ export interface LiveAppOptions {
 export async function createLiveApp(options: LiveAppOptions = {}) {
   const sfu = new FakeSfu();
   const store = options.store ?? new MemoryStreamStore();
-  const keys = new TestKeys();
   const tokens = new MemoryPlayTokenStore();
   const playTokens = new PlayTokens(tokens);
   const logged: string[] = [];
   const sink: DestinationStream = { write: (line) => logged.push(line) };
   const log = pino({ level: 'trace' }, sink);
-  const streams = await Streams.create({ sfu, store, keys, maxStreams: 1000, log, ...options.streams });
-  const access = new Access({
-    bind: options.bind ?? '127.0.0.1',
-    streamOfPlayToken: (token) => playTokens.streamOf(token),
-  });
+  const streams = await Streams.create({ sfu, store, maxStreams: 1000, log, ...options.streams });
+  const access = new Access({ bind: options.bind ?? '127.0.0.1', playTokens });
   const urls = { publicUrl: null, rtmpPort: () => 1935, hls: false, ...options.urls };
-  const makePlayToken = (stream: string, expiresAt: Date) => playTokens.make(stream, expiresAt);
 
   const app = new Hono<{ Variables: { requestId: string } }>();
   app.use(requestId());
   app.use(loopbackGuard());
-  app.route('/v1/streams', streamRoutes({ streams, access, urls, makePlayToken }));
+  app.route('/v1/streams', streamRoutes({ streams, playTokens, access, urls }));
   app.onError((error, c) => {
     if (!(error instanceof GatewayError)) throw error;
     const { code, message, status, retryAfterSeconds } = error;
@@ -76,7 +53,7 @@ export async function createLiveApp(options: LiveAppOptions = {}) {
     // biome-ignore lint/suspicious/noExplicitAny: tests assert on what they read
     return { status: response.status, headers: response.headers, body: (text === '' ? null : JSON.parse(text)) as any };
   };
-  return { app, sfu, store, keys, tokens, playTokens, streams, access, log, logged, call };
+  return { app, sfu, store, tokens, playTokens, streams, access, log, logged, call };
 }
 
 export type LiveApp = Awaited<ReturnType<typeof createLiveApp>>;

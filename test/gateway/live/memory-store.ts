@@ -1,5 +1,5 @@
 import { GatewayError } from '../../../gateway/errors.ts';
-import type { PlayTokenRecord, PlayTokenStore } from '../../../gateway/live/play-tokens.ts';
+import type { PlayTokenStore } from '../../../gateway/live/play-tokens.ts';
 import type { StreamRecord, StreamStore } from '../../../gateway/live/streams.ts';
 
 /** A turn of the event loop passes, as with a real database. */
@@ -45,13 +45,14 @@ export class MemoryStreamStore implements StreamStore {
 }
 
 export class MemoryPlayTokenStore implements PlayTokenStore {
-  readonly rows = new Map<string, PlayTokenRecord>();
+  readonly rows = new Map<string, { readonly streamId: string; readonly expiresAt: Date }>();
 
-  async add(record: PlayTokenRecord): Promise<void> {
-    this.rows.set(record.tokenHash, record);
+  async add({ hash, ...row }: Parameters<PlayTokenStore['add']>[0]): Promise<void> {
+    this.rows.set(hash, row);
   }
 
-  async find(tokenHash: string): Promise<PlayTokenRecord | null> {
-    return this.rows.get(tokenHash) ?? null;
+  async streamOf(hash: string): Promise<string | null> {
+    const row = this.rows.get(hash);
+    return row && row.expiresAt > new Date() ? row.streamId : null;
   }
 }
