@@ -26,7 +26,7 @@ export const BUILD_PACKAGES: readonly DebianPackage[] = [
 /** What a compiler at work may take. */
 const BYTES_PER_COMPILER = 768 * 1024 ** 2;
 const PROGRESS_EVERY_MS = 10_000;
-/** About 3 minutes on 2 cores; on one slow and busy core a good deal more. */
+/** About 2 minutes on 2 cores; on one slow and busy core a good deal more. */
 const BUILD_LIMIT_MS = 45 * 60_000;
 
 export interface CompileOptions {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, closeSync, constants, globSync, mkdtempSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, globSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -46,14 +46,17 @@ export function installCommand(names: readonly string[]): string {
  * @returns what went wrong, with the name of the log; null when all went well
  */
 export function installPackages(names: readonly string[]): string | null {
-  const logFile = join(mkdtempSync(join(tmpdir(), 'faceblur-apt-')), 'apt-get.log');
+  const folder = mkdtempSync(join(tmpdir(), 'faceblur-apt-'));
+  const logFile = join(folder, 'apt-get.log');
   const log = openSync(logFile, 'w');
   try {
     // A failed update need not matter: the lists that are there may do.
     const updateFailure = runApt(['update', '-q'], log, UPDATE_LIMIT_MS);
     const [, ...install] = installCommand(names).split(' ');
     const failure = runApt(install, log, INSTALL_LIMIT_MS);
-    return failure && `${[updateFailure, failure].filter(Boolean).join(', ')} (see ${logFile})`;
+    if (failure) return `${[updateFailure, failure].filter(Boolean).join(', ')} (see ${logFile})`;
+    rmSync(folder, { recursive: true, force: true });
+    return null;
   } finally {
     closeSync(log);
   }

@@ -86,7 +86,7 @@ async function putCompiled(target: string, options: EnsureWorkerOptions): Promis
   const buildDir = join(location.cacheDir, `build-${recipeHash()}`);
   const logFile = join(location.cacheDir, 'build.log');
   removeBuilds(location.cacheDir, buildDir);
-  say(`building mediasoup-worker ${options.package.version} from source (once; about 3 minutes on 2 cores)`);
+  say(`building mediasoup-worker ${options.package.version} from source (once; about 2 minutes on 2 cores)`);
   const startedAt = performance.now();
   const seconds = () => Math.round((performance.now() - startedAt) / 1000);
   const compiled = await compileWorker({

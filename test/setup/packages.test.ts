@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BUILD_PACKAGES } from '../../sfu/worker-binary/compile.ts';
 import { installCommand, installPackages, missingPackages } from '../../sfu/worker-binary/debian-packages.ts';
@@ -86,6 +86,8 @@ describe('installing', () => {
     fakeAptGet(100);
     const failure = installPackages(['make']);
     expect(failure).toMatch(/^apt-get update ended with 100, apt-get install ended with 100 \(see .*apt-get\.log\)$/);
-    expect(readFileSync(/see (.*)\)/.exec(failure!)![1]!, 'utf8')).toContain('says why');
+    const log = /see (.*)\)/.exec(failure!)![1]!;
+    expect(readFileSync(log, 'utf8')).toContain('says why');
+    rmSync(dirname(log), { recursive: true });
   });
 });

@@ -1,0 +1,10 @@
+import type { Migration } from 'kysely/migration';
+import * as streams from './migrations/0001-streams.ts';
+
+/**
+ * Every change of the schema, by name, in the order of the names. The same for SQLite and PostgreSQL: column types are
+ * the ones that both have and `sqlite-dialect.ts` converts. One that was released is never changed; another follows.
+ */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-streams': streams,
+};
