@@ -82,10 +82,13 @@ export function isPublicAddress(address: string): boolean {
 
 /** `0x7f.1`, `2130706433`, `0177.0.0.1` and full-width digits become the address that a resolver would make of them. */
 function canonical(hostname: string): string {
-  const url = `http://${isIP(hostname) === 6 ? `[${hostname}]` : hostname}/`;
-  if (!/[/?#@\\\s]/.test(hostname) && URL.canParse(url)) {
-    const { hostname: host, port } = new URL(url);
-    if (host !== '' && port === '') return host.replace(/^\[(.*)\]$/, '$1');
+  const bare = hostname.replace(/^\[(.*)\]$/s, '$1');
+  const url = `http://${isIP(bare) === 6 ? `[${bare}]` : bare}/`;
+  // Whatever ends a host in a URL, or begins one.
+  const isOnlyHost = isIP(bare) === 6 || !/[/?#@:\\\s[\]]/.test(bare);
+  if (isOnlyHost && URL.canParse(url)) {
+    const { hostname: host } = new URL(url);
+    if (host !== '') return host.replace(/^\[(.*)\]$/, '$1');
   }
   throw new SfuError('source-refused', 'its host is not one');
 }
