@@ -78,6 +78,8 @@ export class FakeStream implements LiveStream {
   closed = false;
   latestFaces: Face[] = [];
   latestStats: StreamStats | null = null;
+  /** What its peers' routers can do. */
+  capabilities: types.RtpCapabilities = { codecs: [], headerExtensions: [] };
   readonly peers: FakePeer[] = [];
   readonly observers = new Set<StreamObserver>();
   readonly sources: MediaSource[] = [];
@@ -163,7 +165,7 @@ export class FakeStream implements LiveStream {
 
 /** Ids tell whose part it is: `transport-STREAM-n`. */
 export class FakePeer implements RtcPeer {
-  readonly capabilities = { codecs: [], headerExtensions: [] } as types.RtpCapabilities;
+  readonly capabilities: types.RtpCapabilities;
   readonly calls: unknown[][] = [];
   closed = false;
   /** Thrown by the next call. */
@@ -175,6 +177,7 @@ export class FakePeer implements RtcPeer {
 
   constructor(stream: FakeStream) {
     this.#stream = stream;
+    this.capabilities = stream.capabilities;
     this.#index = stream.peers.length;
   }
 
