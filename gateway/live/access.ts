@@ -41,6 +41,11 @@ export class Access {
     return this.#open ? EVERYTHING : NOTHING;
   }
 
+  /** Whether whoever shows `credential` (null: none) may watch stream `id`. */
+  async mayWatch(id: string, credential: string | null): Promise<boolean> {
+    return permits(await this.grantOf(credential), 'play', id);
+  }
+
   /**
    * Refuses a request whose `Authorization: Bearer` does not carry `scope`.
    * @throws GatewayError 'unauthorized' | 'forbidden'
@@ -57,7 +62,11 @@ export class Access {
  */
 export function demand(grant: Grant, scope: Scope, stream: string | null = null): void {
   if (grant.scopes.size === 0) throw new GatewayError('unauthorized', 'this needs a credential');
-  if (!grant.scopes.has(scope) || (grant.stream !== null && grant.stream !== stream)) {
+  if (!permits(grant, scope, stream)) {
     throw new GatewayError('forbidden', `this needs scope ${scope}${stream === null ? '' : ' for this stream'}`);
   }
+}
+
+function permits(grant: Grant, scope: Scope, stream: string | null): boolean {
+  return grant.scopes.has(scope) && (grant.stream === null || grant.stream === stream);
 }

@@ -44,7 +44,7 @@ export interface StreamsOptions {
   readonly log: Logger;
   readonly hooks?: StreamHooks;
   /** Refuses an address that is not to be pulled from or pushed to. @throws SfuError 'source-refused' */
-  readonly checkUrl?: (url: string) => Promise<void>;
+  readonly checkUrl?: (url: string, use: 'source' | 'push') => Promise<void>;
 }
 
 /** One stream, live or not. */
@@ -94,7 +94,7 @@ export class Streams {
   async create(wanted: NewStream): Promise<{ entry: StreamEntry; key: string }> {
     const { id = randomBytes(6).toString('hex'), record = false, hls = false, source = null, push = [] } = wanted;
     const policy = mergePolicy(DEFAULT_STREAM_POLICY, wanted.policy ?? {});
-    await this.#check(source === null ? push : [source, ...push]);
+    await this.#check(source, push);
     return this.#turns.take(id, async () => {
       if (this.#entries.has(id)) throw new GatewayError('stream-exists', `there is a stream ${id} already`);
       if (this.#entries.size + this.#creating >= this.#options.maxStreams) {
@@ -152,7 +152,7 @@ export class Streams {
    */
   async update(id: string, wanted: StreamChanges): Promise<StreamEntry> {
     this.#entry(id);
-    await this.#check(wanted.push ?? []);
+    await this.#check(null, wanted.push ?? []);
     return this.#turns.take(id, async () => {
       const entry = this.#entry(id);
       const changes = {
@@ -241,8 +241,10 @@ export class Streams {
     }
   }
 
-  async #check(urls: readonly string[]): Promise<void> {
-    for (const url of urls) await this.#options.checkUrl?.(url);
+  async #check(source: string | null, push: readonly string[]): Promise<void> {
+    const { checkUrl } = this.#options;
+    if (source !== null) await checkUrl?.(source, 'source');
+    for (const target of push) await checkUrl?.(target, 'push');
   }
 }
 
