@@ -13,12 +13,17 @@ export function isLoopback(host: string): boolean {
  * Refuses what a web page from elsewhere can make a browser send to a loopback server: another name that was made to
  * resolve to 127.0.0.1 (DNS rebinding, seen in `Host`), and requests across origins (seen in `Origin`, or in
  * `Sec-Fetch-Site` where a browser leaves `Origin` out).
+ * @param isOriginAllowed whether pages of another origin may use this path all the same
  */
-export function loopbackGuard(): MiddlewareHandler {
+export function loopbackGuard(
+  isOriginAllowed: (origin: string, path: string) => boolean = () => false,
+): MiddlewareHandler {
   return async (c, next) => {
-    checkHostAndOrigin(c.req.header('host') ?? new URL(c.req.url).host, c.req.header('origin'));
+    const origin = c.req.header('origin');
+    const welcome = origin !== undefined && isOriginAllowed(origin, c.req.path);
+    checkHostAndOrigin(c.req.header('host') ?? new URL(c.req.url).host, origin, welcome ? '*' : []);
     const site = c.req.header('sec-fetch-site') ?? 'none';
-    if (!SAFE_METHODS.has(c.req.method) && site !== 'none' && site !== 'same-origin') {
+    if (!welcome && !SAFE_METHODS.has(c.req.method) && site !== 'none' && site !== 'same-origin') {
       throw new GatewayError('foreign-origin', 'requests from other sites are refused');
     }
     await next();
