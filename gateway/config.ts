@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { defaultModelLocations, type ModelLocations } from '../models/locations.ts';
+import { defaultWorkerBinaryLocation, type WorkerBinaryLocation } from '../sfu/worker-binary/locate.ts';
 import { GatewayError } from './errors.ts';
 import { isLoopback } from './loopback.ts';
 
@@ -150,8 +151,8 @@ export interface RtcConfig {
   readonly workers: number;
   /** Null: the address that is listened on. */
   readonly announcedAddress: string | null;
-  /** Absolute path; null: the cache. */
-  readonly workerBin: string | null;
+  /** Where the media server's program is looked for, MEDIASOUP_WORKER_BIN before the cache. */
+  readonly workerBinary: Readonly<WorkerBinaryLocation>;
 }
 
 export interface ServerConfig extends EngineConfig {
@@ -201,7 +202,9 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
       port: values.RTC_PORT,
       workers: values.RTC_WORKERS,
       announcedAddress: values.RTC_ANNOUNCED_ADDRESS ?? null,
-      workerBin: values.MEDIASOUP_WORKER_BIN ?? null,
+      workerBinary: Object.freeze(
+        defaultWorkerBinaryLocation({ ...variables, MEDIASOUP_WORKER_BIN: values.MEDIASOUP_WORKER_BIN }),
+      ),
     }),
     corsOrigins: values.CORS_ORIGINS ?? NO_ORIGINS,
     publicUrl: values.PUBLIC_URL ?? null,

@@ -20,7 +20,12 @@ const DEFAULTS = {
   host: '127.0.0.1',
   port: 8080,
   rtmpPort: 1935,
-  rtc: { port: 40_000, workers: 1, announcedAddress: null, workerBin: null },
+  rtc: {
+    port: 40_000,
+    workers: 1,
+    announcedAddress: null,
+    workerBinary: { cacheDir: expect.any(String), ownPath: null },
+  },
   corsOrigins: [],
   publicUrl: null,
   allowPrivateSources: false,
@@ -163,7 +168,9 @@ describe('the live variables', () => {
   });
 
   test('the worker’s path is made absolute', () => {
-    expect(loadServerConfig({ MEDIASOUP_WORKER_BIN: 'bin/worker' }).rtc.workerBin).toBe(resolve('bin/worker'));
+    expect(loadServerConfig({ MEDIASOUP_WORKER_BIN: 'bin/worker' }).rtc.workerBinary.ownPath).toBe(
+      resolve('bin/worker'),
+    );
   });
 });
 
