@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { types } from 'mediasoup';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { buildFragment, readFragment } from '../../../sfu/sdp/fragment.ts';
 import { HAS_WORKER, MediaServer, type Published } from './media-server.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -54,10 +55,9 @@ describe.skipIf(!existsSync(CHROMIUM) || !HAS_WORKER)('Chromium', () => {
   });
 
   /** Publishes the fake camera and microphone; `shape` is the body of a function that gets `pc`, the stream and both tracks. */
-  async function publish(shape: string): Promise<Published> {
-    const published = await media.publish(
-      await page.evaluate(`offerToPublish((pc, stream, audio, video) => {${shape}})`),
-    );
+  async function publish(shape: string, protocols?: readonly types.TransportProtocol[]): Promise<Published> {
+    const offer: string = await page.evaluate(`offerToPublish((pc, stream, audio, video) => {${shape}})`);
+    const published = await media.publish(offer, protocols);
     await page.evaluate(`answered('publisher', ${JSON.stringify(published.answer)})`);
     return published;
   }
@@ -112,6 +112,27 @@ describe.skipIf(!existsSync(CHROMIUM) || !HAS_WORKER)('Chromium', () => {
     await vi.waitFor(async () => expect(await packetsOf(published.video)).toBeGreaterThan(FLOWING), PATIENCE);
     const [stats] = await published.video!.getStats();
     expect(stats).toMatchObject({ type: 'inbound-rtp', rtxSsrc: expect.any(Number) });
+  });
+
+  test('publishes over TCP where there is nothing else', async () => {
+    const published = await publish(plain, ['tcp']);
+    await vi.waitFor(async () => expect(await packetsOf(published.video)).toBeGreaterThan(FLOWING), PATIENCE);
+    expect(published.transport.iceSelectedTuple?.protocol).toBe('tcp');
+  });
+
+  test('restarts ICE by fragments, and media goes on over the new session', async () => {
+    const { transport, video, answer } = await publish(plain);
+    await vi.waitFor(async () => expect(await packetsOf(video)).toBeGreaterThan(FLOWING), PATIENCE);
+    const before = transport.iceParameters.usernameFragment;
+    const { iceParameters } = readFragment(await page.evaluate('restartFragment()'));
+    expect(iceParameters.usernameFragment).not.toBe(/a=ice-ufrag:(\S+)/.exec(answer)![1]);
+    const ours = buildFragment(await transport.restartIce(), transport.iceCandidates, [{ kind: 'audio', mid: '0' }]);
+    await page.evaluate(`restarted(${JSON.stringify(ours)}, ${JSON.stringify(answer)})`);
+    expect(transport.iceParameters.usernameFragment).not.toBe(before);
+
+    await expect.poll(() => page.evaluate('usedFragment()'), PATIENCE).toBe(transport.iceParameters.usernameFragment);
+    const sofar = await packetsOf(video);
+    await vi.waitFor(async () => expect(await packetsOf(video)).toBeGreaterThan(sofar + FLOWING), PATIENCE);
   });
 
   test('does not send video orientation, so that its pixels are upright', async () => {
@@ -170,6 +191,28 @@ const PAGE_SCRIPT = `
   }
   async function answered(name, sdp) {
     await peers[name].setRemoteDescription({ type: 'answer', sdp });
+  }
+  /** As a WHIP client makes it: the new credentials of a new offer. */
+  async function restartFragment() {
+    const pc = peers.publisher;
+    pc.restartIce();
+    const sdp = await gathered(pc);
+    return sdp.split('\\r\\n').filter((line) => /^a=ice-(ufrag|pwd)/.test(line)).slice(0, 2).join('\\r\\n');
+  }
+  /** As a WHIP client takes it: the first answer with the credentials of the fragment. */
+  async function restarted(fragment, answer) {
+    const sdp = ['ufrag', 'pwd'].reduce((text, name) => {
+      const line = new RegExp('a=ice-' + name + ':.*', 'g');
+      return text.replaceAll(line, fragment.match(line)[0]);
+    }, answer);
+    await peers.publisher.setRemoteDescription({ type: 'answer', sdp });
+  }
+  /** The server's user name fragment of the pair of candidates that is in use. */
+  async function usedFragment() {
+    const report = await peers.publisher.getStats();
+    const transport = [...report.values()].find(({ type }) => type === 'transport');
+    const pair = report.get(transport.selectedCandidatePairId);
+    return pair?.state === 'succeeded' ? report.get(pair.remoteCandidateId).usernameFragment : null;
   }
   async function statsOf(name, type) {
     const report = await peers[name].getStats();

@@ -68,6 +68,25 @@ describe.each(OFFERS)('%s', (name) => {
   });
 });
 
+test(`a fragment mutated ${ROUNDS} times is read or refused, and throws nothing else`, () => {
+  const section = (mid: number) => [
+    `m=video 9 UDP/TLS/RTP/SAVPF 0`,
+    `a=mid:${mid}`,
+    'a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1',
+    'a=candidate:2 1 tcp 1518280447 2001:db8::1 9 typ srflx raddr 192.0.2.1 rport 9 tcptype active generation 0',
+    'a=end-of-candidates',
+  ];
+  const head = ['a=group:BUNDLE 0 1', 'a=ice-ufrag:EsAw', 'a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1'];
+  const fragment = [...head, ...section(0), ...section(1), ''].join('\r\n');
+  const random = chance(7);
+  let refused = 0;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if (refuses(() => readFragment(mutate(fragment, random)), ['bad-fragment'])) refused += 1;
+  }
+  expect(refused).toBeGreaterThan(ROUNDS / 10);
+  expect(refused).toBeLessThan(ROUNDS);
+});
+
 test.each([
   ['null', null],
   ['a number', 7],

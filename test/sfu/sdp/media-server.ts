@@ -40,9 +40,10 @@ export class MediaServer {
     this.router = router;
   }
 
-  async publish(sdp: string): Promise<Published> {
+  /** @param protocols that it listens for */
+  async publish(sdp: string, protocols: readonly types.TransportProtocol[] = ['udp', 'tcp']): Promise<Published> {
     const offer = readPublishOffer(sdp, this.router.rtpCapabilities);
-    const transport = await this.transportOf(this.router);
+    const transport = await this.transportOf(this.router, protocols);
     await transport.connect({ dtlsParameters: offer.dtlsParameters });
     const produce = async (kind: types.MediaKind, track: { rtpParameters: types.RtpParameters } | null) =>
       track && (await transport.produce({ kind, rtpParameters: track.rtpParameters }));
@@ -79,14 +80,12 @@ export class MediaServer {
     return this.#worker.createRouter({ mediaCodecs });
   }
 
-  transportOf(router: types.Router): Promise<types.WebRtcTransport> {
-    return router.createWebRtcTransport({
-      listenInfos: [
-        { protocol: 'udp', ip: '127.0.0.1' },
-        { protocol: 'tcp', ip: '127.0.0.1' },
-      ],
-      preferUdp: true,
-    });
+  transportOf(
+    router: types.Router,
+    protocols: readonly types.TransportProtocol[] = ['udp', 'tcp'],
+  ): Promise<types.WebRtcTransport> {
+    const listenInfos = protocols.map((protocol) => ({ protocol, ip: '127.0.0.1' }));
+    return router.createWebRtcTransport({ listenInfos, preferUdp: true });
   }
 
   /** Closes the worker, and waits until its process is gone. */
