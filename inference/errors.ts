@@ -3,6 +3,7 @@ export type InferenceErrorCode =
   | 'aborted'
   | 'bad-options'
   | 'child-died'
+  | 'child-hung'
   | 'closed'
   | 'decode-failed'
   | 'encode-failed'

@@ -9,6 +9,7 @@ import type { BlurPolicy } from './policy.ts';
 import { type Detection, misses } from './track/box.ts';
 import { CameraPath } from './track/camera-path.ts';
 import { type Cover, coversAt } from './track/coverage.ts';
+import { Pins } from './track/pins.ts';
 import { type SceneChange, SceneWatch } from './track/scene.ts';
 import { Tracker, type TrackerOptions } from './track/tracker.ts';
 
@@ -26,14 +27,25 @@ export interface PipelineOptions {
   readonly sharpInputPx: number;
   readonly minScore: number;
   readonly tracker: TrackerOptions;
+  /** Shown each inspected picture as it was, with all its faces, right before they are covered; both borrowed. */
+  readonly onInspected?: (picture: VideoFrame['picture'], faces: readonly Cover[]) => void;
 }
+
+/** What may be changed between two frames. */
+export type PipelineChanges = Partial<
+  Pick<PipelineOptions, 'policy' | 'windowFrames' | 'detectEveryFrames' | 'tracker'>
+>;
 
 /** A picture that may leave, with what was covered in it. */
 export interface RedactedPicture {
   readonly frame: Redacted<VideoFrame>;
   readonly covers: readonly Cover[];
+  /** Faces that someone asked to see, left as they are. */
+  readonly shown: readonly Cover[];
   /** It was covered whole because something failed. */
   readonly whole: boolean;
+  /** How it was inspected; null where it was not, and so was covered whole. */
+  readonly inspection: 'detected' | 'bracketed' | null;
 }
 
 /** What is known of a frame: only the first two may leave with single faces covered. */
@@ -42,6 +54,8 @@ type Inspection = 'detected' | 'bracketed' | 'pending' | 'failed';
 interface Held {
   readonly frame: VideoFrame;
   inspection: Inspection;
+  /** What the detector will say, where it was asked ahead of its turn. */
+  looking?: Promise<Detection[]>;
 }
 
 /**
@@ -50,12 +64,13 @@ interface Held {
  * not, or on which any step failed, leaves covered whole.
  */
 export class BlurPipeline {
-  readonly #options: PipelineOptions;
+  #options: PipelineOptions;
   readonly #scene = new SceneWatch();
   readonly #camera = new CameraPath();
   readonly #tracker: Tracker;
   readonly #held: Held[] = [];
   readonly #pool = new PicturePool();
+  readonly #pins = new Pins();
   #lastDetected = Number.NEGATIVE_INFINITY;
   #lastSharp = Number.NEGATIVE_INFINITY;
   #mustDetect = true;
@@ -77,8 +92,10 @@ export class BlurPipeline {
    * Frames must be numbered without gaps.
    */
   async push(frame: VideoFrame): Promise<RedactedPicture[]> {
-    const { windowFrames, detectEveryFrames } = this.#options;
     const held: Held = { frame, inspection: 'pending' };
+    // The model runs in a thread of its own: where it is clear that it must look and nothing stands before this frame,
+    // the scene is watched meanwhile.
+    if (!frame.broken && this.#isDue(frame) && !this.#lastPending) held.looking = this.#look(frame);
     const change = this.#watch(held);
     if (!change || change.cut) {
       // Nothing of a new scene, or of a frame that can't be read, says what was in the frames before it.
@@ -88,10 +105,32 @@ export class BlurPipeline {
     if (change?.cut) this.#tracker.cut(frame.index);
     this.#held.push(held);
     this.#camera.add(frame.index, change?.dx ?? 0, change?.dy ?? 0);
-    if (this.#mustDetect || frame.index - this.#lastDetected >= detectEveryFrames || windowFrames === 0) {
-      await this.#detect(held);
-    }
+    if (this.#isDue(frame)) await this.#detect(held);
+    // Whatever became of it: a look that nobody waits for must not end the process, nor run into the next one.
+    await held.looking?.catch(() => undefined);
     return this.#releaseReady();
+  }
+
+  /** From the next frame that leaves on. A window that shrinks lets go of what it held with the next frame that comes. */
+  change(changes: PipelineChanges): void {
+    this.#options = { ...this.#options, ...changes };
+    if (changes.tracker) this.#tracker.setOptions(changes.tracker);
+  }
+
+  /** Frames are missing before the next one: it says nothing about those before it, nor they about it. */
+  async gap(): Promise<void> {
+    await this.#detectLastPending();
+    this.#mustDetect = true;
+  }
+
+  /**
+   * Shows or covers the face of one track for as long as it is sure to be the same face.
+   * @returns false where no such face is on screen
+   */
+  pin(track: number, visible: boolean): boolean {
+    if (!this.#tracker.isAlive(track)) return false;
+    this.#pins.set(track, visible);
+    return true;
   }
 
   /** Gives back all that is held, once no frame follows: one by one, so that no second window of copies is needed. */
@@ -118,21 +157,36 @@ export class BlurPipeline {
     return null;
   }
 
+  #isDue({ index }: VideoFrame): boolean {
+    const { windowFrames, detectEveryFrames } = this.#options;
+    return this.#mustDetect || index - this.#lastDetected >= detectEveryFrames || windowFrames === 0;
+  }
+
+  get #lastPending(): Held | undefined {
+    return this.#held.findLast(({ inspection }) => inspection === 'pending');
+  }
+
   /** Looks at the latest frame that waits for its later side, because that will not come. */
   async #detectLastPending(): Promise<void> {
-    const last = this.#held.findLast(({ inspection }) => inspection === 'pending');
+    const last = this.#lastPending;
     if (last) await this.#detect(last);
+  }
+
+  /** @throws InferenceError where what the model says can't be */
+  async #look({ index, picture }: VideoFrame): Promise<Detection[]> {
+    const { detector, inputPx, sharpEveryFrames, sharpInputPx, minScore } = this.#options;
+    const sharp = sharpEveryFrames > 0 && (this.#mustDetect || index - this.#lastSharp >= sharpEveryFrames);
+    const found = await detector.detect(picture, sharp ? sharpInputPx : inputPx, minScore);
+    if (!found.every(isFace)) throw new InferenceError('run-failed', `${detector.name} gave a box that is none`);
+    if (sharp) this.#lastSharp = index;
+    return found;
   }
 
   async #detect(held: Held): Promise<void> {
     if (held.inspection === 'failed') return;
-    const { detector, inputPx, sharpEveryFrames, sharpInputPx, minScore } = this.#options;
-    const { index, picture } = held.frame;
-    const sharp = sharpEveryFrames > 0 && (this.#mustDetect || index - this.#lastSharp >= sharpEveryFrames);
+    const { index } = held.frame;
     try {
-      const found = await detector.detect(picture, sharp ? sharpInputPx : inputPx, minScore);
-      if (!found.every(isFace)) throw new InferenceError('run-failed', `${detector.name} gave a box that is none`);
-      this.#tracker.update(index, found);
+      this.#tracker.update(index, await (held.looking ?? this.#look(held.frame)));
     } catch (error) {
       this.#fail(held, error);
       // Nobody saw this frame, so nobody knows about those before it that wait for their later side, either.
@@ -142,7 +196,6 @@ export class BlurPipeline {
       return;
     }
     this.#lastDetected = index;
-    if (sharp) this.#lastSharp = index;
     this.#mustDetect = false;
     held.inspection = 'detected';
     for (const earlier of this.#held) {
@@ -165,28 +218,35 @@ export class BlurPipeline {
 
   #release(): RedactedPicture {
     const { frame, inspection } = this.#held.shift()!;
-    const inspected = inspection === 'detected' || inspection === 'bracketed';
-    if (!inspected || frame.broken) return { frame: coverWhole(frame, this.#pool), covers: [], whole: true };
+    if ((inspection !== 'detected' && inspection !== 'bracketed') || frame.broken) return this.#covered(frame);
     const { policy, tracker, windowFrames } = this.#options;
     const { width, height } = frame.picture;
     const limits = { afterFrames: tracker.maxLostFrames, beforeFrames: windowFrames };
-    let covers: Cover[];
+    let faces: Cover[];
+    let shown: readonly Cover[];
     try {
-      covers = this.#tracker
+      faces = this.#tracker
         .tracksFrom(frame.index)
         .flatMap((track) => coversAt(track, frame.index, this.#camera, limits))
         .filter(({ box }) => !misses(box, width, height));
       this.#camera.forgetBefore(frame.index - tracker.maxLostFrames);
-      if (!covers.every(({ box }) => Number.isFinite(box.x + box.y + box.w + box.h))) {
+      if (!faces.every(({ box }) => Number.isFinite(box.x + box.y + box.w + box.h))) {
         throw new InferenceError('run-failed', 'a face is nowhere: its box is not finite');
       }
+      shown = this.#pins.shownOf(faces, frame.index);
+      this.#options.onInspected?.(frame.picture, faces);
     } catch (error) {
       this.#failures++;
       this.#lastFailure = error;
-      return { frame: coverWhole(frame, this.#pool), covers: [], whole: true };
+      return this.#covered(frame);
     }
+    const covers = shown.length === 0 ? faces : faces.filter((face) => !shown.includes(face));
     const regions = covers.map(({ box }) => faceRegion(box, policy.strength, policy.margin));
-    return { frame: blurRegions(frame, regions, this.#pool), covers, whole: false };
+    return { frame: blurRegions(frame, regions, this.#pool), covers, shown, whole: false, inspection };
+  }
+
+  #covered(frame: VideoFrame): RedactedPicture {
+    return { frame: coverWhole(frame, this.#pool), covers: [], shown: [], whole: true, inspection: null };
   }
 }
 

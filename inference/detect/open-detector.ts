@@ -51,6 +51,51 @@ export function fileTuning(entry: ModelEntry): FileTuning {
   return FILE_TUNING[entry.family];
 }
 
+/** How one family of detectors is used on live streams: what bench/live-engine found to leak least. */
+export interface LiveTuning {
+  /** The longer side of the picture as the detector sees it. Load never lowers it. */
+  readonly inputPx: number;
+  readonly minScore: number;
+  /** Without look-ahead nothing found later helps, so less evidence is enough. */
+  readonly tracker: { readonly withLookahead: TrackerOptions; readonly without: TrackerOptions };
+}
+
+/** A second at 30 frames a second. */
+const LIVE_LOST_FRAMES = 30;
+
+const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
+  yunet: {
+    inputPx: 640,
+    minScore: 0.1,
+    tracker: {
+      withLookahead: {
+        highScore: 0.3,
+        birthScore: 0.15,
+        belief: { sureScore: 0.6, likelyScore: 0.35, likelySightings: 2 },
+        maxLostFrames: LIVE_LOST_FRAMES,
+      },
+      without: {
+        highScore: 0.3,
+        birthScore: 0.15,
+        belief: { sureScore: 0.5, likelyScore: 0.3, likelySightings: 2 },
+        maxLostFrames: LIVE_LOST_FRAMES,
+      },
+    },
+  },
+  'ssd-mobilenet-v1': {
+    inputPx: 512,
+    minScore: 0.1,
+    tracker: {
+      withLookahead: { ...FILE_TUNING['ssd-mobilenet-v1'].tracker, maxLostFrames: LIVE_LOST_FRAMES },
+      without: { ...FILE_TUNING['ssd-mobilenet-v1'].tracker, maxLostFrames: LIVE_LOST_FRAMES },
+    },
+  },
+};
+
+export function liveTuning(entry: ModelEntry): LiveTuning {
+  return LIVE_TUNING[entry.family];
+}
+
 /**
  * Makes the detector of a manifest entry. The caller closes it.
  * @throws InferenceError 'model-unusable'

@@ -3,6 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { InferenceError } from '../errors.ts';
 import type { ModelThreadReply, ModelThreadRequest, ModelThreadStart } from './model-thread.ts';
 
+/** The thread's JavaScript holds little beside the outputs of a run; with V8's own limits it grows by 25 MB more. */
+const HEAP_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
+
 /** The outputs of one run, by tensor name; the caller's own. */
 export type ModelOutputs = Readonly<Record<string, Float32Array>>;
 
@@ -20,7 +23,10 @@ export class ModelSession {
 
   private constructor(name: string, start: ModelThreadStart) {
     this.#name = name;
-    this.#thread = new Worker(join(import.meta.dirname, 'model-thread.ts'), { workerData: start });
+    this.#thread = new Worker(join(import.meta.dirname, 'model-thread.ts'), {
+      workerData: start,
+      resourceLimits: HEAP_LIMITS,
+    });
     this.#ended = new Promise((resolve) => this.#thread.once('exit', () => resolve()));
     this.#thread.on('message', (reply: ModelThreadReply) => {
       this.#waiting?.resolve(reply);

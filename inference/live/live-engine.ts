@@ -59,7 +59,15 @@ export interface EngineStats {
   /** Detection runs on every so many-th frame now. */
   readonly detectEveryFrames: number;
   readonly detector: string;
+  /** Median time of a frame of the last second in each stage, in ms; null where none passed. */
+  readonly stageMs: Readonly<Record<EngineStage, number | null>>;
 }
+
+/**
+ * `wait` is from when a frame was handed to the engine until the decoder took it; `detect` is of frames looked at, with
+ * the scene watched meanwhile; `blur` is tracking and covering.
+ */
+export type EngineStage = 'wait' | 'decode' | 'detect' | 'blur' | 'encode';
 
 /** What an engine tells; called on the gateway's main thread. */
 export interface LiveEngineHooks {

@@ -32,7 +32,7 @@ interface Alive {
  * @see ByteTrack, Zhang et al. 2022
  */
 export class Tracker {
-  readonly #options: TrackerOptions;
+  #options: TrackerOptions;
   readonly #camera: CameraPath;
   #alive: Alive[] = [];
   #ended: Track[] = [];
@@ -43,6 +43,11 @@ export class Tracker {
   constructor(options: TrackerOptions, camera: CameraPath) {
     this.#options = options;
     this.#camera = camera;
+  }
+
+  /** For faces that come from now on. */
+  setOptions(options: TrackerOptions): void {
+    this.#options = options;
   }
 
   /** Takes in what a detector saw in `frame`, in pixels of the picture. Frames must go forward. */
@@ -111,6 +116,11 @@ export class Tracker {
     const tracks = [...this.#ended, ...this.#alive.map(({ track }) => track)];
     for (const track of tracks) track.forgetBefore(oldest, SIGHTINGS_KEPT);
     return tracks.filter(({ believed }) => believed);
+  }
+
+  /** Whether a believed face of this id is being followed. */
+  isAlive(id: number): boolean {
+    return this.#alive.some(({ track }) => track.id === id && track.believed);
   }
 
   #end(track: Track): void {
