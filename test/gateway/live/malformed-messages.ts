@@ -25,7 +25,7 @@ const VALID = [
 ];
 
 /** What is put where something else belongs. */
-const ODD: readonly unknown[] = [
+export const ODD_VALUES: readonly unknown[] = [
   null,
   true,
   -1,
@@ -87,28 +87,34 @@ function pick<T>(random: () => number, from: readonly T[]): T {
 
 function randomValue(random: () => number, depth: number): unknown {
   const kind = random();
-  if (depth === 0 || kind < 0.4) return pick(random, ODD);
+  if (depth === 0 || kind < 0.4) return pick(random, ODD_VALUES);
   const names = ['id', 'type', 'topic', 'stream', 'key', 'transport', '__proto__', 'x'];
   if (kind < 0.6) return Array.from({ length: random() * 5 }, () => randomValue(random, depth - 1));
   const entries = Array.from({ length: 1 + random() * 5 }, () => [pick(random, names), randomValue(random, depth - 1)]);
   return Object.fromEntries(entries);
 }
 
-/** One place of a valid message, at any depth but its id, holds something else or nothing. */
+/** A valid message with something else, or nothing, in one of its places, but for its id. */
 function changed(random: () => number): unknown {
-  const message = structuredClone(pick(random, VALID)) as Record<string, unknown>;
-  let at: Record<string, unknown> = message;
+  const { id, ...rest } = pick(random, VALID);
+  return { id, ...withOneChange(random, rest) };
+}
+
+/** A copy in which one place, at any depth, holds something else or nothing. */
+export function withOneChange<T extends object>(random: () => number, from: T): T {
+  const copy = structuredClone(from);
+  let at = copy as Record<string, unknown>;
   for (;;) {
-    const names = Object.keys(at).filter((name) => at !== message || name !== 'id');
-    if (names.length === 0) return message;
+    const names = Object.keys(at);
+    if (names.length === 0) return copy;
     const name = pick(random, names);
     const inner = at[name];
-    if (typeof inner === 'object' && inner !== null && random() < 0.7) {
+    if (typeof inner === 'object' && inner !== null && random() < 0.8) {
       at = inner as Record<string, unknown>;
       continue;
     }
     if (random() < 0.2) delete at[name];
-    else at[name] = pick(random, ODD);
-    return message;
+    else at[name] = pick(random, ODD_VALUES);
+    return copy;
   }
 }

@@ -3,21 +3,13 @@ import { Device } from 'mediasoup-client';
 import * as fakeParameters from 'mediasoup-client/fakeParameters';
 import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startWsServer, type WsServer } from './ws-server.ts';
+import { cameraTrack, startWsServer, type WsServer } from './ws-server.ts';
 
 let server: WsServer;
 beforeEach(async () => {
   server = await startWsServer();
 });
 afterEach(() => server.close());
-
-/** As much of a camera's track as mediasoup-client looks at. */
-const track = (kind: 'audio' | 'video') =>
-  Object.assign(new EventTarget(), {
-    ...{ id: `track-${kind}`, kind, label: kind, readyState: 'live', enabled: true, muted: false },
-    getSettings: () => ({}),
-    stop: () => {},
-  }) as never;
 
 /** JSON as it went over the wire. */
 const wired = (value: unknown) => JSON.parse(JSON.stringify(value));
@@ -53,8 +45,8 @@ test('what mediasoup-client says of its media reaches the SFU, without what medi
     const { ok, producer, error } = await client.request(message);
     ok ? done({ id: producer }) : fail(new Error(error.message));
   });
-  const video = await transport.produce({ track: track('video') });
-  const audio = await transport.produce({ track: track('audio') });
+  const video = await transport.produce({ track: cameraTrack('video') });
+  const audio = await transport.produce({ track: cameraTrack('audio') });
   expect([video.id, audio.id]).toEqual([expect.stringContaining('producer-a'), expect.stringContaining('producer-a')]);
 
   const { rtpCapabilities } = device;

@@ -59,6 +59,14 @@ export class WsClient {
   }
 }
 
+/** As much of a camera's track as mediasoup-client looks at. */
+export const cameraTrack = (kind: 'audio' | 'video') =>
+  Object.assign(new EventTarget(), {
+    ...{ id: `track-${kind}`, kind, label: kind, readyState: 'live', enabled: true, muted: false },
+    getSettings: () => ({}),
+    stop: () => {},
+  }) as never;
+
 /** What a refused upgrade was answered. */
 export interface Refusal {
   readonly status: number;
