@@ -1,5 +1,5 @@
-import { AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUVJ420P, AVCOL_RANGE_JPEG, FilterAPI, Frame } from 'node-av';
-import { InferenceError } from '../errors.ts';
+import { AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUVJ420P, AVCOL_RANGE_JPEG, FilterAPI, Frame, Rational } from 'node-av';
+import { asInferenceError, InferenceError } from '../errors.ts';
 
 /** A stream that shows more shapes of picture than this is not worth the memory of their converters. */
 const MAX_CONVERTERS = 8;
@@ -20,6 +20,7 @@ export class EvenI420 {
     }
     if (picture.format === AV_PIX_FMT_YUV420P && picture.width % 2 === 0 && picture.height % 2 === 0) return picture;
     const { pts, timeBase } = picture;
+    if (timeBase.num <= 0) picture.timeBase = new Rational(1, 90_000);
     try {
       const converter = this.#converterFor(picture);
       converter.processSync(picture);
@@ -28,6 +29,8 @@ export class EvenI420 {
       converted.pts = pts;
       converted.timeBase = timeBase;
       return converted;
+    } catch (error) {
+      throw asInferenceError(error, 'decode-failed', 'a picture could not be converted');
     } finally {
       picture.free();
     }
