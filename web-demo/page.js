@@ -1,9 +1,11 @@
-// The start page: takes a clip, uploads it, follows its blurring, plays both versions in step.
+// The start page. Its file half takes a clip, uploads it, follows its blurring, and plays both versions in step; its live
+// half is LiveView's.
 import { ClipJob } from './clip-job.js';
+import { LiveView } from './live-view.js';
 import { PairPlayer } from './pair-player.js';
 
 const element = (id) => document.getElementById(id);
-const views = ['empty', 'busy', 'failed', 'done'];
+const views = ['empty', 'busy', 'failed', 'done', 'live'];
 const player = new PairPlayer({
   leader: element('blurred'),
   follower: element('original'),
@@ -11,6 +13,26 @@ const player = new PairPlayer({
   seek: element('seek'),
   clock: element('clock'),
   note: element('original-note'),
+});
+
+const live = new LiveView({
+  say,
+  parts: {
+    sent: element('sent'),
+    badge: element('sent-badge'),
+    watched: element('watched'),
+    name: element('live-name'),
+    figures: element('live-figures'),
+    stop: element('live-stop'),
+    again: element('again-camera'),
+    sound: element('live-sound'),
+    recipes: element('live-recipes'),
+    reveal: element('live-reveal'),
+    strength: element('blur-strength'),
+    margin: element('blur-margin'),
+    lookahead: element('blur-lookahead'),
+    controlsMessage: element('blur-message'),
+  },
 });
 
 /** The clip on the page: at most one. */
@@ -94,6 +116,38 @@ function take(files) {
   if (files.length > 0) begin(files[0]);
 }
 
+function showLive() {
+  show('live');
+  element('live-title').focus({ preventScroll: true });
+}
+
+async function leaveLive() {
+  await live.delete();
+  startOver();
+}
+
+for (const id of ['live-camera', 'again-camera']) {
+  element(id).addEventListener('click', () => {
+    showLive();
+    live.camera();
+  });
+}
+for (const id of ['live-file', 'again-file']) {
+  element(id).addEventListener('change', ({ target }) => {
+    const [file] = target.files;
+    if (!file) return;
+    showLive();
+    live.file(file);
+    // The same file chosen again is a change, too.
+    target.value = '';
+  });
+}
+element('live-encoder').addEventListener('click', () => {
+  showLive();
+  live.encoder();
+});
+element('live-delete').addEventListener('click', leaveLive);
+
 element('file').addEventListener('change', (event) => take(event.target.files));
 for (const id of ['cancel', 'retry', 'another']) element(id).addEventListener('click', startOver);
 
@@ -116,5 +170,11 @@ document.addEventListener('drop', (event) => {
 window.addEventListener('beforeunload', (event) => {
   if (!element('busy').hidden) event.preventDefault();
 });
-window.addEventListener('pagehide', leaveClip);
-window.addEventListener('pageshow', (event) => event.persisted && startOver());
+window.addEventListener('pagehide', () => {
+  leaveClip();
+  live.close();
+});
+window.addEventListener('pageshow', async (event) => {
+  if (event.persisted) startOver();
+  if (await live.restore()) showLive();
+});
