@@ -9,7 +9,7 @@ import { defaultModelLocations } from '../../../models/locations.ts';
 /** So many frames are on their way at most while a test feeds an engine as fast as it works. */
 const AHEAD = 4;
 /** A frame that was dropped never comes: after so long the next one is sent. */
-const PATIENCE_MS = 400;
+const PATIENCE_MS = 100;
 const POLL_MS = 2;
 
 /** A live engine with all that it told. */
