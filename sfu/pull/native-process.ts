@@ -54,6 +54,11 @@ export class NativeProcess {
     return this.#child.pid;
   }
 
+  /** Resolves when it is gone. */
+  get exited(): Promise<void> {
+    return this.#exited;
+  }
+
   /** Drops the message when the process is gone. */
   send(message: Serializable): void {
     if (this.#child.connected) this.#child.send(message, () => undefined);

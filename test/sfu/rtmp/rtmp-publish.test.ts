@@ -22,6 +22,9 @@ const AAC_EDGES_S = 0.1;
 /** An onEnd must follow a lost connection within this. */
 const END_LIMIT_MS = 1_000;
 
+/** 2²⁴ ms are 16,777 s. */
+const BEYOND_24_BITS_S = 17_000;
+
 const publish = (url: string, ...options: string[]): Promise<FfmpegProcess> =>
   FfmpegProcess.start('-re', '-i', clip, '-c', 'copy', ...options, '-f', 'flv', url);
 
@@ -94,6 +97,16 @@ describe('a publish with the right key', () => {
     expect((await sink.end()).end).toBe('publisher-left');
     expect(sink.video.length > 0).toBe(tracks.video !== null);
     expect(sink.audio.length > 0).toBe(tracks.audio !== null);
+  });
+
+  test('keeps its times beyond the 24 bits that a header holds', async () => {
+    const door = await RtmpDoor.open();
+    const sender = await publish(door.url('cam'), '-output_ts_offset', String(BEYOND_24_BITS_S));
+    const sink = RecordingSink.of((await door.nextPublish()).source);
+    expect(await sender.exited()).toBe(0);
+    expect(sink.video).toHaveLength(SECONDS * 30);
+    expect(Math.min(...sink.video.map(({ pts }) => pts / 90_000))).toBeGreaterThanOrEqual(BEYOND_24_BITS_S);
+    expect(sink.video.every(({ pts }) => pts / 90_000 < BEYOND_24_BITS_S + SECONDS + 1)).toBe(true);
   });
 
   test('leaves sound out that is not AAC', async () => {
