@@ -35,31 +35,39 @@ export class Capture {
     return new Capture({ media, note, title: 'What the camera sees', release });
   }
 
-  /** Plays a file in a loop in `preview`, and takes what it plays. @throws Error whose message is for people */
+  /** Plays a file in a loop, and takes what it plays; `preview` shows it. @throws Error whose message is for people */
   static async file(file, preview) {
-    const take = preview.captureStream ?? preview.mozCaptureStream;
+    const player = document.createElement('video');
+    const take = player.captureStream ?? player.mozCaptureStream;
     if (!take) throw new Error('This browser cannot send a file as a camera. Chrome, Edge and Firefox can.');
     const url = URL.createObjectURL(file);
+    const sound = new AudioContext();
     let media = null;
     const release = () => {
       for (const track of media?.getTracks() ?? []) track.stop();
-      preview.removeAttribute('src');
-      preview.load();
+      preview.srcObject = null;
+      player.removeAttribute('src');
+      player.load();
+      sound.close();
       URL.revokeObjectURL(url);
     };
-    preview.loop = true;
-    preview.src = url;
+    Object.assign(player, { src: url, loop: true, playsInline: true });
     try {
-      await preview.play();
+      const output = sound.createMediaStreamDestination();
+      // From here on the file is not heard: a player that were muted instead would be captured without its sound.
+      sound.createMediaElementSource(player).connect(output);
+      await Promise.all([player.play(), sound.resume()]);
+      media = new MediaStream([...take.call(player).getVideoTracks(), ...output.stream.getAudioTracks()]);
     } catch {
       release();
       throw new Error('This browser cannot play this file. MP4 with H.264 and WebM always work.');
     }
-    media = take.call(preview);
     if (media.getVideoTracks().length === 0) {
       release();
       throw new Error('This file has no picture that the browser can play.');
     }
+    preview.srcObject = media;
+    preview.play().catch(() => {});
     return new Capture({ media, note: '', title: 'What the file shows', release });
   }
 

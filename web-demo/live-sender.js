@@ -60,6 +60,7 @@ export class LiveSender {
 
   /** Says that this page does not send, and what may be done. */
   rest(label, text) {
+    this.#screen.title = 'Your picture';
     this.#over('quiet', label, text);
   }
 

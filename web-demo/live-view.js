@@ -16,8 +16,8 @@ const WATCHING = {
   ended: ['quiet', 'Ended'],
 };
 const WAITING_TEXT = 'The blurred picture shows here as soon as something is sent.';
-const ENCODER_TEXT =
-  'Send from OBS or ffmpeg with the lines below. What they send is never shown unblurred, here or anywhere else.';
+const ENCODER_TEXT = 'Send from OBS or ffmpeg with the lines below. What they send is shown blurred only.';
+const OTHERS_TEXT = 'Another program is sending. What it sends is shown blurred only. To send from here would end it.';
 
 /** The live half of the start page: what is sent on the left, what viewers see on the right, and what goes with it. */
 export class LiveView {
@@ -29,6 +29,8 @@ export class LiveView {
   #controls;
   #stream = null;
   #viewer = null;
+  /** Whether another program is meant to send. */
+  #forEncoder = false;
 
   /**
    * @param parts the elements of the view by name
@@ -53,18 +55,21 @@ export class LiveView {
 
   /** Sends the camera. */
   async camera() {
+    this.#forEncoder = false;
     if (await this.#open()) await this.#sender.begin(this.#stream, (preview) => Capture.camera(preview));
   }
 
   /** Sends a video file, again and again. */
   async file(file) {
+    this.#forEncoder = false;
     if (await this.#open()) await this.#sender.begin(this.#stream, (preview) => Capture.file(file, preview));
   }
 
   /** Sends nothing from here: a stream for OBS, ffmpeg and others. */
   async encoder() {
     if (!(await this.#open())) return;
-    this.#sender.rest('Not sending', ENCODER_TEXT);
+    this.#forEncoder = true;
+    this.#showEncoder(false);
     this.#recipes.openFirst();
   }
 
@@ -73,7 +78,8 @@ export class LiveView {
     const stream = await LiveStream.restore();
     if (!stream) return false;
     this.#begin(stream);
-    this.#sender.rest('Not sending', 'This is your stream from before. Nothing is sent from this page now.');
+    this.#forEncoder = true;
+    this.#showEncoder(false);
     return true;
   }
 
@@ -120,9 +126,13 @@ export class LiveView {
       video: this.#watched.video,
       onState: (state, detail) => this.#watchingChanged(state, detail),
       onStats: (stats) => showFigures(this.#parts.figures, stats),
-      onGone: () => this.#gone(),
     });
     this.#viewer.start();
+  }
+
+  #showEncoder(live) {
+    if (live) this.#sender.rest('Another program sends', OTHERS_TEXT);
+    else this.#sender.rest('Not sending', ENCODER_TEXT);
   }
 
   #stop() {
@@ -130,16 +140,11 @@ export class LiveView {
     this.#parts.again.focus();
   }
 
-  #gone() {
-    this.#sender.rest('Gone', 'The stream was deleted.');
-    this.#viewer.stop();
-    LiveStream.forget();
-  }
-
   #watchingChanged(state, detail) {
     const [colour, label] = WATCHING[state];
     const text = state === 'waiting' ? `${detail} ${WAITING_TEXT}`.trim() : detail || `${label} …`;
     if (state === 'waiting') this.#parts.figures.replaceChildren();
+    if (this.#forEncoder && !this.#sender.sending) this.#showEncoder(state === 'live');
     const before = this.#parts.watched.querySelector('.screen-chip').textContent;
     this.#watched.show(colour, label, state === 'live' ? null : text);
     if (before !== label) this.#say(`Blurred stream: ${label}`);

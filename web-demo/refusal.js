@@ -51,12 +51,17 @@ async function refusalOf(response) {
   return new Refusal({
     status: response.status,
     code,
-    message: PLAIN_WORDS[code] ?? sentence(answer?.error?.message) ?? `The server answered ${response.status}.`,
+    message: answer?.error ? plainWords(answer.error) : `The server answered ${response.status}.`,
     retryAfterMs: Number.isNaN(seconds) ? null : seconds * 1000,
   });
 }
 
-function sentence(message) {
-  if (typeof message !== 'string' || message === '') return null;
-  return `${message.charAt(0).toUpperCase()}${message.slice(1)}${message.endsWith('.') ? '' : '.'}`;
+/** What an error of the API means to people. */
+export function plainWords({ code, message }) {
+  return PLAIN_WORDS[code] ?? sentence(message ?? code);
+}
+
+/** A server's words, which begin small and end without a stop, as a sentence; empty for null. */
+export function sentence(text) {
+  return text ? `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}` : '';
 }

@@ -1,5 +1,8 @@
 import { Backoff, pause } from './backoff.js';
 
+/** So long the first word of the server is waited for. */
+const UNHEARD_MS = 1500;
+
 /** Hears of a stream's state and statistics over `/ws`, connecting again whenever it must. */
 export class StreamEvents {
   #id;
@@ -38,16 +41,18 @@ export class StreamEvents {
   }
 
   /**
-   * Resolves when the stream is live, or `signal` aborts. While there is no connection to hear from it resolves after a
-   * moment, so that whoever waits asks by itself.
+   * Resolves when the stream is live, or `signal` aborts. Where the server can't be heard it resolves after a moment, so
+   * that whoever waits asks in another way.
    */
   async untilLive(signal) {
     while (this.#state !== 'live' && !signal.aborted) {
-      if (this.#state === null) return pause(UNHEARD_MS, signal);
+      const unheard = this.#state === null;
+      const limit = AbortSignal.any(unheard ? [signal, AbortSignal.timeout(UNHEARD_MS)] : [signal]);
       await new Promise((resolve) => {
         this.#waiting.add(resolve);
-        signal.addEventListener('abort', resolve, { once: true });
+        limit.addEventListener('abort', resolve, { once: true });
       });
+      if (unheard && this.#state === null) return;
     }
   }
 
@@ -56,10 +61,9 @@ export class StreamEvents {
       const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
       const socket = new WebSocket(`${scheme}//${location.host}/ws`);
       this.#socket = socket;
-      const send = (message) => socket.send(JSON.stringify(message));
       socket.onopen = () => {
-        if (this.#token) send({ id: 'auth', type: 'auth', token: this.#token });
-        send({ id: 'subscribe', type: 'subscribe', topic: `stream:${this.#id}` });
+        if (this.#token) socket.send(JSON.stringify({ id: 'auth', type: 'auth', token: this.#token }));
+        this.#subscribe();
       };
       socket.onmessage = ({ data }) => {
         onHeard();
@@ -67,6 +71,10 @@ export class StreamEvents {
       };
       socket.onclose = () => resolve();
     });
+  }
+
+  #subscribe() {
+    this.#socket.send(JSON.stringify({ id: 'subscribe', type: 'subscribe', topic: `stream:${this.#id}` }));
   }
 
   #take(message) {
@@ -77,6 +85,8 @@ export class StreamEvents {
       this.#state = message.state;
       this.#listeners.onState(message.state, message.reason);
       this.#wake();
+      // A stream that was deleted goes idle, too: asking again tells.
+      if (message.type === 'stream.state' && message.state === 'idle') this.#subscribe();
     } else if (message.type === 'stream.stats') {
       this.#listeners.onStats(message.stats);
     }
@@ -87,5 +97,3 @@ export class StreamEvents {
     this.#waiting.clear();
   }
 }
-
-const UNHEARD_MS = 1500;

@@ -1,3 +1,4 @@
+import { plainWords, sentence } from './refusal.js';
 import { StreamEvents } from './stream-events.js';
 import { WhepPlayer } from './whep-player.js';
 
@@ -16,13 +17,13 @@ export class StreamViewer {
    * @param onState is told `(state, detail)` as WhepPlayer tells it; while the stream is not on air it is 'waiting', with
    *   the reason where there is one
    */
-  constructor({ id, video, token = null, onState, onStats = () => {}, onGone = () => {} }) {
+  constructor({ id, video, token = null, onState, onStats = () => {} }) {
     this.#onState = onState;
     this.#events = new StreamEvents(id, {
       token,
       onState: (state, reason) => this.#streamChanged(state, reason),
       onStats,
-      onRefused: onGone,
+      onRefused: (error) => this.#refused(error),
     });
     this.#player = new WhepPlayer({
       video,
@@ -46,6 +47,12 @@ export class StreamViewer {
     this.#player.stop();
   }
 
+  #refused(error) {
+    this.#player.stop();
+    this.#playing = ['refused', plainWords(error)];
+    this.#tell();
+  }
+
   #streamChanged(state, reason) {
     this.#onAir = state === 'live' || state === 'starting';
     this.#reason = reason;
@@ -58,8 +65,4 @@ export class StreamViewer {
     const waits = !this.#onAir && state !== 'refused' && state !== 'ended';
     this.#onState(waits ? 'waiting' : state, waits ? sentence(this.#reason) : detail);
   }
-}
-
-function sentence(reason) {
-  return reason ? `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.` : '';
 }

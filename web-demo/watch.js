@@ -4,11 +4,11 @@ import { Screen } from './screen.js';
 import { StreamViewer } from './stream-viewer.js';
 
 const WORDS = {
-  waiting: ['quiet', 'Waiting', 'The stream is not live at the moment. It starts here by itself.'],
+  waiting: ['quiet', 'Waiting', 'The stream is not live. It starts here by itself.'],
   connecting: ['busy', 'Connecting', 'Connecting …'],
-  live: ['live', 'Live', null],
-  reconnecting: ['busy', 'Reconnecting', null],
-  refused: ['bad', 'Not shown', null],
+  live: ['live', 'Live', ''],
+  reconnecting: ['busy', 'Reconnecting', 'Trying again.'],
+  refused: ['bad', 'Not shown', ''],
   ended: ['quiet', 'Ended', 'This stream has ended.'],
 };
 
@@ -20,7 +20,7 @@ const { video } = screen;
 
 function show(state, detail) {
   const [colour, label, text] = WORDS[state];
-  screen.show(colour, label, state === 'live' ? null : (text ?? detail));
+  screen.show(colour, label, state === 'live' ? null : `${detail} ${text}`.trim());
 }
 
 function setMuted(muted) {
