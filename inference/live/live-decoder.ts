@@ -61,7 +61,12 @@ export class LiveDecoder {
     // Frame threads would hold frames back; slices are too few to share.
     context.threadCount = 1;
     context.setFlags(AV_CODEC_FLAG_LOW_DELAY);
-    openCodec(context, codec, { max_pixels: String(MAX_PIXELS) }, 'decode-failed');
+    try {
+      openCodec(context, codec, { max_pixels: String(MAX_PIXELS) }, 'decode-failed');
+    } catch (error) {
+      context.freeContext();
+      throw error;
+    }
     return new LiveDecoder(context);
   }
 
@@ -115,6 +120,7 @@ export class LiveDecoder {
       this.#distrust();
       return false;
     }
+    picture.timeBase = this.#context.pktTimebase;
     const isBroken = isDamaged || Number(pts) < this.#soundFromPts;
     if (isDamaged) this.#distrust();
     try {

@@ -201,7 +201,12 @@ export class LiveEncoder {
     context.maxBFrames = 0;
     context.gopSize = NO_KEYFRAME_BY_COUNT;
     this.#tellRate(context, bitrateBps);
-    openCodec(context, codec, options, 'encode-failed');
+    try {
+      openCodec(context, codec, options, 'encode-failed');
+    } catch (error) {
+      context.freeContext();
+      throw error;
+    }
     return context;
   }
 

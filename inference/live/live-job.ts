@@ -166,6 +166,15 @@ export class LiveJob {
     });
   }
 
+  /** Frees what it holds. Not while a frame is being worked on; its process is killed rather than closed. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#stall);
+    this.#pipeline.close();
+    this.#encoder.close();
+    this.#decoder.close();
+  }
+
   #trackerFor(lookahead: number) {
     return lookahead === 0 ? this.#tuning.tracker.without : this.#tuning.tracker.withLookahead;
   }

@@ -2,7 +2,7 @@ import { type Codec, type CodecContext, FFmpegError } from 'node-av';
 import { InferenceError, type InferenceErrorCode } from '../errors.ts';
 
 /**
- * Opens a codec at once, in this thread; a context that can't be opened is freed.
+ * Opens a codec at once, in this thread. A context that can't be opened is still the caller's to free.
  * (Options are set one by one: `open2Sync` of node-av 6.1.1 frees the dictionary it is given twice.)
  * @throws InferenceError under `code`
  */
@@ -18,6 +18,5 @@ export function openCodec(
   }
   if (result >= 0) result = context.open2Sync(codec, null);
   if (result >= 0) return;
-  context.freeContext();
   throw new InferenceError(code, `${codec.name} did not open (${FFmpegError.strerror(result)})`);
 }

@@ -57,7 +57,6 @@ export class OpusTranscoder {
     decoder.allocContext3(aac);
     decoder.extraData = Buffer.from(config);
     decoder.pktTimebase = new Rational(1, RATE);
-    openCodec(decoder, aac, {}, 'decode-failed');
     const encoder = new CodecContext();
     encoder.allocContext3(opus);
     encoder.sampleRate = RATE;
@@ -66,9 +65,11 @@ export class OpusTranscoder {
     encoder.bitRate = BITRATE_BPS;
     encoder.timeBase = new Rational(1, RATE);
     try {
+      openCodec(decoder, aac, {}, 'decode-failed');
       openCodec(encoder, opus, { frame_duration: '20', application: 'audio', compression_level: '5' }, 'encode-failed');
     } catch (error) {
       decoder.freeContext();
+      encoder.freeContext();
       throw error;
     }
     return new OpusTranscoder(decoder, encoder);

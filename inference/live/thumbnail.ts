@@ -21,10 +21,17 @@ const QUALITY = '6';
 
 /**
  * Cuts one face out of a picture, which it borrows, as a small JPEG in a data: URL.
- * @returns null where there is too little of it to see
- * @throws InferenceError 'encode-failed'
+ * @returns null where there is too little of it to see, or it can't be coded: a picture less in a list
  */
 export function thumbnailOf(picture: Frame, face: Box): string | null {
+  try {
+    return cutOut(picture, face);
+  } catch {
+    return null;
+  }
+}
+
+function cutOut(picture: Frame, face: Box): string | null {
   const cut = evenPart(grow(face, AROUND), picture);
   if (!cut) return null;
   const scale = Math.min(1, MAX_SIDE / Math.max(cut.w, cut.h));

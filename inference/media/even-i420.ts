@@ -1,10 +1,10 @@
-import { AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUVJ420P, AVCOL_RANGE_JPEG, FilterAPI, Frame, Rational } from 'node-av';
+import { AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUVJ420P, AVCOL_RANGE_JPEG, FilterAPI, Frame } from 'node-av';
 import { asInferenceError, InferenceError } from '../errors.ts';
 
 /** A stream that shows more shapes of picture than this is not worth the memory of their converters. */
 const MAX_CONVERTERS = 8;
 
-/** Turns decoded pictures of whatever size and format into I420 of even sides; a row or column too many is cut off. */
+/** Turns decoded pictures, their time base set, of whatever size and format into I420 of even sides; a row or column too many is cut off. */
 export class EvenI420 {
   readonly #converters = new Map<string, FilterAPI>();
 
@@ -20,7 +20,6 @@ export class EvenI420 {
     }
     if (picture.format === AV_PIX_FMT_YUV420P && picture.width % 2 === 0 && picture.height % 2 === 0) return picture;
     const { pts, timeBase } = picture;
-    if (timeBase.num <= 0) picture.timeBase = new Rational(1, 90_000);
     try {
       const converter = this.#converterFor(picture);
       converter.processSync(picture);
