@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { RtmpSession, type RtmpSessionOptions } from './rtmp-session.ts';
+import type { MediaSource } from '../media-source.ts';
+import { RtmpSession } from './rtmp-session.ts';
 
 export interface RtmpServerOptions {
   /** Address to listen on. */
@@ -11,7 +12,7 @@ export interface RtmpServerOptions {
   /** Whether `key` is the stream's; compares in constant time. Nobody else hears of a publish before. */
   authorize(streamId: string, key: string): Promise<boolean>;
   /** Somebody authorised publishes; the connection ends when it rejects. Owns `source` from then on. */
-  onPublish(streamId: string, source: RtmpPublish): Promise<void>;
+  onPublish(streamId: string, source: MediaSource): Promise<void>;
   readonly log: Logger;
   readonly maxConnections?: number;
   readonly maxConnectionsPerAddress?: number;
@@ -19,8 +20,6 @@ export interface RtmpServerOptions {
   readonly idleTimeoutMs?: number;
   readonly probeMs?: number;
 }
-
-type RtmpPublish = Parameters<RtmpSessionOptions['onPublish']>[1];
 
 const DEFAULTS = {
   maxConnections: 64,

@@ -20,6 +20,8 @@ export class RtspTestServer {
   #description = '';
   /** Requests that players made. */
   readonly requests: string[] = [];
+  /** Transport headers that were asked for. */
+  readonly transports: string[] = [];
   /** Answers a DESCRIBE in place of the description. */
   describe: string | null = null;
   connections = 0;
@@ -117,6 +119,7 @@ export class RtspTestServer {
         else socket.write(this.describe.replace('{cseq}', headers.get('cseq') ?? ''));
         break;
       case 'SETUP':
+        this.transports.push(headers.get('transport') ?? '');
         reply([`Transport: ${headers.get('transport')?.replace(/;mode=\w+/, '')}`]);
         break;
       case 'PLAY':
