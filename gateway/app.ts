@@ -8,21 +8,32 @@ import type { Logger } from 'pino';
 import type { Clips } from './demo/clips.ts';
 import { clipRoutes } from './demo/routes.ts';
 import { GatewayError } from './errors.ts';
+import { type CorsOrigins, isOriginAllowed } from './live/cors.ts';
+import type { LiveGateway } from './live/live-gateway.ts';
+import { streamRoutes } from './live/stream-routes.ts';
+import { whipRoutes } from './live/whip.ts';
 import { loopbackGuard } from './loopback.ts';
 
 const WEB_DEMO = fileURLToPath(new URL('../web-demo', import.meta.url));
 
 export interface AppOptions {
   readonly clips: Clips;
+  readonly live: LiveApp;
+  /** What the addresses that are handed out begin with; null: the Host of each request. */
+  readonly publicUrl: string | null;
+  readonly corsOrigins: CorsOrigins;
   /** Resolves when the detector's weights are at hand, rejects when they are not. */
   readonly ready: () => Promise<unknown>;
   readonly log: Logger;
 }
 
+/** What of the live half the routes need. */
+export type LiveApp = Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'ready' | 'rtmpPort'>;
+
 type AppEnv = { Variables: RequestIdVariables };
 
-/** All HTTP routes. Holds no state of its own; `clips` stays its creator's to close. */
-export function createApp({ clips, ready, log }: AppOptions): Hono<AppEnv> {
+/** All HTTP routes. Holds no state of its own; `clips` and `live` stay their creator's to close. */
+export function createApp({ clips, live, publicUrl, corsOrigins, ready, log }: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.use(requestId());
@@ -45,7 +56,7 @@ export function createApp({ clips, ready, log }: AppOptions): Hono<AppEnv> {
     }),
   );
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }));
-  app.use(loopbackGuard());
+  app.use(loopbackGuard(isOriginAllowed(corsOrigins)));
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', async (c) => {
@@ -55,10 +66,23 @@ export function createApp({ clips, ready, log }: AppOptions): Hono<AppEnv> {
         cause: error,
       });
     });
+    if (!live.ready) {
+      throw new GatewayError('not-ready', 'the media server is starting again', { retryAfterSeconds: 1 });
+    }
     return c.json({ status: 'ready' });
   });
 
   app.route('/demo/clips', clipRoutes(clips));
+  const { streams, access, playTokens } = live;
+  // There are no HLS routes to point to yet.
+  const urls = { publicUrl, rtmpPort: () => live.rtmpPort, hls: false };
+  app.route('/v1/streams', streamRoutes({ streams, playTokens, access, urls }));
+  const doors = {
+    find: (id: string) => streams.find(id),
+    verifyKey: (id: string, key: string) => streams.verifyKey(id, key),
+    verifyPlayToken: (id: string, token: string | null) => access.mayWatch(id, token),
+  };
+  app.route('/', whipRoutes({ streams: doors, log, corsOrigins }));
 
   const files = serveStatic({ root: WEB_DEMO, onFound: (_path, c) => c.header('Cache-Control', 'no-cache') });
   app.get('/', files);
@@ -83,6 +107,8 @@ function refuseMethod(c: Context, allowed: string[]): Response {
 
 function errorResponse(c: Context, error: GatewayError): Response {
   if (error.retryAfterSeconds !== undefined) c.header('Retry-After', String(error.retryAfterSeconds));
+  // RFC 9110 §15.5.2: with every 401.
+  if (error.status === 401) c.header('WWW-Authenticate', 'Bearer');
   const { code, message } = error;
   return c.json({ error: { code, message, requestId: c.get('requestId') } }, error.status);
 }

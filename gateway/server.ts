@@ -6,6 +6,9 @@ import { createApp } from './app.ts';
 import type { ServerConfig } from './config.ts';
 import { Clips } from './demo/clips.ts';
 import { GatewayError } from './errors.ts';
+import { cannotListen } from './listen.ts';
+import { LiveGateway } from './live/live-gateway.ts';
+import { attachWebSocket } from './live/websocket.ts';
 
 /** Answers in flight may take this long to end when the server closes. */
 const DRAIN_MS = 1000;
@@ -18,53 +21,65 @@ export interface ServerOptions {
   readonly log: Logger;
 }
 
-/** The running gateway: composes configuration, clips, routes and the HTTP server, and closes them in reverse order. */
+interface ServerParts {
+  readonly http: ServerType;
+  readonly sockets: { close(): Promise<void> };
+  readonly live: LiveGateway;
+  readonly clips: Clips;
+}
+
+/** The running gateway: composes configuration, clips, streams, routes and the servers; closes them in reverse order. */
 export class Server {
-  readonly #http: ServerType;
-  readonly #clips: Clips;
+  readonly #parts: ServerParts;
   #closing: Promise<void> | undefined;
 
   /** @throws GatewayError 'cannot-listen' (port in use, or not ours to take) | 'bad-config' (DATA_DIR not writable) */
   static async create({ config, blurFile, ready, log }: ServerOptions): Promise<Server> {
-    const { modelLocations: models, dataDir } = config;
-    const clips = await Clips.create({ ...config.clips, dataDir, models, blurFile, log }).catch((error) => {
+    await using open = new AsyncDisposableStack();
+    const { modelLocations: models, dataDir, publicUrl, corsOrigins, rawPreview } = config;
+    const making = Clips.create({ ...config.clips, dataDir, models, blurFile, log }).catch((error) => {
       throw new GatewayError('bad-config', `DATA_DIR cannot be written to (${error.code ?? error.message})`);
     });
+    const clips = open.adopt(await making, (c) => c.close());
+    const live = open.adopt(await LiveGateway.create(config, log), (l) => l.close());
+    const { fetch } = createApp({ clips, live, publicUrl, corsOrigins, ready, log });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.
-    const http = createAdaptorServer({
-      fetch: createApp({ clips, ready, log }).fetch,
-      serverOptions: { requestTimeout: 0 },
-    });
-    try {
-      await listen(http, config);
-    } catch (error) {
-      await clips.close();
-      throw error;
-    }
-    return new Server(http, clips);
+    const http = createAdaptorServer({ fetch, serverOptions: { requestTimeout: 0 } });
+    await listen(http, config);
+    open.move();
+    const { streams, access } = live;
+    // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
+    const sockets = attachWebSocket(http, { streams, access, allowedOrigins: [], rawPreview, log });
+    return new Server({ http, sockets, live, clips });
   }
 
-  private constructor(http: ServerType, clips: Clips) {
-    this.#http = http;
-    this.#clips = clips;
+  private constructor(parts: ServerParts) {
+    this.#parts = parts;
   }
 
   /** Where it listens, for example `http://127.0.0.1:8080`. */
   get url(): string {
-    const { address, family, port } = this.#http.address() as AddressInfo;
+    const { address, family, port } = this.#parts.http.address() as AddressInfo;
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   }
 
-  /** Stops listening, ends jobs, erases clips and ends every connection. */
+  /** The port that RTMP is listened for on. */
+  get rtmpPort(): number {
+    return this.#parts.live.rtmpPort;
+  }
+
+  /** Stops listening, ends streams and jobs, erases clips and ends every connection. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    await this.#clips.close();
-    const timer = setTimeout(() => 'closeAllConnections' in this.#http && this.#http.closeAllConnections(), DRAIN_MS);
+    const { http, sockets, live, clips } = this.#parts;
+    const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+    await sockets.close();
+    await Promise.all([live.close(), clips.close()]);
+    const timer = setTimeout(() => 'closeAllConnections' in http && http.closeAllConnections(), DRAIN_MS);
     await closed;
     clearTimeout(timer);
   }
@@ -72,16 +87,8 @@ export class Server {
 
 function listen(http: ServerType, { host, port }: ServerConfig): Promise<void> {
   return new Promise((resolve, reject) => {
-    http.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, port)));
+    const refuse = (error: NodeJS.ErrnoException) => reject(cannotListen(error, { host, port, variable: 'PORT' }));
+    http.once('error', refuse);
     http.listen(port, host, () => resolve());
   });
-}
-
-function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): GatewayError {
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: `port ${port} on ${host} is in use; set PORT to another one`,
-    EACCES: `port ${port} needs more rights; set PORT to 1024 or above`,
-    EADDRNOTAVAIL: `HOST ${host} is no address of this machine`,
-  };
-  return new GatewayError('cannot-listen', reasons[error.code ?? ''] ?? `cannot listen: ${error.message}`);
 }

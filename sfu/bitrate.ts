@@ -1,5 +1,5 @@
 /** Bits a pixel and frame at which the encoder's pictures are good enough that more is not seen. */
-const BITS_PER_PIXEL = 0.1;
+const BITS_PER_PIXEL = 0.15;
 const FRAMES_PER_SECOND = 30;
 const MIN_CAP_BPS = 400_000;
 const MAX_CAP_BPS = 8_000_000;

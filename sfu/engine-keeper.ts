@@ -1,21 +1,26 @@
 import type { Logger } from 'pino';
 import type { InferenceError } from '../inference/errors.ts';
-import type { CodedVideo } from '../inference/live/coded-media.ts';
+import type { CodedVideo, VideoCodec } from '../inference/live/coded-media.ts';
 import type { LiveEngine, LiveEngineHooks, LiveEngineOptions, LivePolicy } from '../inference/live/live-engine.ts';
 import type { MediaSource } from './media-source.ts';
-import type { RedactedOutput } from './view/redacted-output.ts';
 
 export type MakeEngine = (options: Omit<LiveEngineOptions, 'models'>, hooks: LiveEngineHooks) => Promise<LiveEngine>;
 
 export interface EngineKeeperOptions {
   readonly streamId: string;
   readonly source: MediaSource;
-  readonly output: RedactedOutput;
+  readonly output: EngineOutput;
   readonly policy: LivePolicy;
   readonly bitrateBps: number;
-  readonly keyframeIntervalMs: number | null;
   readonly makeEngine: MakeEngine;
   readonly log: Logger;
+}
+
+/** What is made of the pictures. */
+export interface EngineOutput {
+  readonly codec: VideoCodec;
+  /** Longest time between keyframes; null for only where one is asked for. */
+  readonly keyframeIntervalMs: number | null;
 }
 
 export interface EngineKeeperHooks extends Omit<LiveEngineHooks, 'onClosed'> {
@@ -43,6 +48,7 @@ export class EngineKeeper {
   #groupBytes = 0;
   #engine: LiveEngine | null = null;
   #policy: LivePolicy;
+  #output: EngineOutput;
   #bitrateBps: number;
   #closed = false;
   #starting: Promise<void> = Promise.resolve();
@@ -52,6 +58,7 @@ export class EngineKeeper {
     this.#options = options;
     this.#hooks = hooks;
     this.#policy = options.policy;
+    this.#output = options.output;
     this.#bitrateBps = options.bitrateBps;
   }
 
@@ -93,6 +100,17 @@ export class EngineKeeper {
     this.#engine?.setBitrate(bitrateBps);
   }
 
+  /** Goes on with an engine for another output. */
+  async moveTo(output: EngineOutput): Promise<void> {
+    this.#output = output;
+    await this.#starting;
+    const before = this.#engine;
+    if (this.#closed || !before) return;
+    this.#engine = null;
+    await before.close();
+    if (!this.#closed) this.start();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#forget();
@@ -101,12 +119,13 @@ export class EngineKeeper {
   }
 
   async #start(): Promise<void> {
-    const { source, output, keyframeIntervalMs, log, streamId } = this.#options;
+    const { source, log, streamId } = this.#options;
+    const { codec, keyframeIntervalMs } = this.#output;
     try {
       const engine = await this.#options.makeEngine(
         {
           input: source.video!,
-          output: output.codec,
+          output: codec,
           policy: this.#policy,
           bitrateBps: this.#bitrateBps,
           keyframeIntervalMs,
@@ -114,6 +133,11 @@ export class EngineKeeper {
         },
         { ...this.#hooks, onClosed: (reason) => this.#onClosed(reason) },
       );
+      if (this.#output.codec !== codec) {
+        // Another output was asked for while it started.
+        await engine.close();
+        return this.#start();
+      }
       if (this.#closed) {
         await engine.close();
         return;
@@ -132,8 +156,9 @@ export class EngineKeeper {
   }
 
   #onClosed(reason: InferenceError | null): void {
+    if (reason === null) return;
     this.#engine = null;
-    if (!this.#closed) this.#died(reason?.message ?? 'it ended');
+    if (!this.#closed) this.#died(reason.message);
   }
 
   #died(why: string): void {

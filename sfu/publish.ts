@@ -7,6 +7,7 @@ import { EngineKeeper, type MakeEngine } from './engine-keeper.ts';
 import { LatencyWindow } from './latency-window.ts';
 import type { MediaSource, SourceEnd } from './media-source.ts';
 import { RequestGate } from './request-gate.ts';
+import { Smoothed } from './smoothed.ts';
 import type { RedactedOutput } from './view/redacted-output.ts';
 
 /** Viewers' keyframe requests within this time are served by one keyframe. */
@@ -15,8 +16,6 @@ const KEYFRAME_INTERVAL_MS = 200;
 const UPSTREAM_KEYFRAME_INTERVAL_MS = 250;
 /** Frames whose way through the engine is timed at a time; more than any queue holds. */
 const MAX_TIMED = 512;
-/** How fast the pictures' delay is followed by the sound's. */
-const LATENCY_SMOOTHING = 0.1;
 
 export interface PublishOptions {
   readonly streamId: string;
@@ -45,20 +44,20 @@ export class Publish {
   readonly source: MediaSource;
   readonly startedAt = new Date();
   readonly latency = new LatencyWindow();
-  readonly #options: PublishOptions;
   readonly #hooks: PublishHooks;
   readonly #keeper: EngineKeeper;
   readonly #audioDelay: AudioDelay;
+  readonly #audioLag = new Smoothed(0.05);
   readonly #viewerKeyframes: RequestGate;
   readonly #sourceKeyframes: RequestGate;
   /** When frames came in, by pts. */
   readonly #arrivals = new Map<number, number>();
+  #output: RedactedOutput;
   #state: PublishState = 'starting';
   #stats: EngineStats | null = null;
   #losses = 0;
   #late = 0;
   #lastPts = Number.NEGATIVE_INFINITY;
-  #smoothedLatencyMs = 0;
   /** Unix ms less the timeline's ms. */
   #epochMs: number | undefined;
   #sentVideo: { pts: number; at: number } | null = null;
@@ -66,28 +65,33 @@ export class Publish {
   #closing: Promise<void> | undefined;
 
   constructor(options: PublishOptions, hooks: PublishHooks) {
-    this.#options = options;
+    this.#output = options.output;
     this.#hooks = hooks;
     this.source = options.source;
     this.#viewerKeyframes = new RequestGate(KEYFRAME_INTERVAL_MS, () => this.#keeper.engine?.requestKeyframe());
     this.#sourceKeyframes = new RequestGate(UPSTREAM_KEYFRAME_INTERVAL_MS, () => this.source.requestKeyframe());
     this.#audioDelay = new AudioDelay((packet) => this.#sendAudio(packet));
-    this.#keeper = new EngineKeeper(options, {
-      ...this.#engineHooks(),
-      onGivenUp: (message) => this.#end('failed', message),
-    });
+    const { codec } = options.output;
+    const output = { codec, keyframeIntervalMs: options.keyframeIntervalMs };
+    this.#keeper = new EngineKeeper(
+      { ...options, output },
+      {
+        ...this.#engineHooks(),
+        onGivenUp: (message) => this.#end('failed', message),
+      },
+    );
   }
 
   /** Lets media flow. Called once. */
   start(): void {
     const { audio } = this.source;
-    this.#options.output.beginPublish();
+    this.#output.beginPublish();
     this.#keeper.start();
     this.source.start({
       onVideo: (frame) => this.#takeVideo(frame),
       onAudio: (packet) => {
         if (audio?.codec === 'aac') this.#keeper.engine?.pushAudio(packet);
-        else this.#audioDelay.push(packet);
+        else this.#delayAudio(packet);
       },
       onLoss: () => {
         this.#losses++;
@@ -119,12 +123,11 @@ export class Publish {
     return this.#keeper.engine;
   }
 
-  /** How far sound leaves after its picture, ms; negative where it leaves before. */
+  /** By how much sound leaves after its picture of late, ms; negative where it leaves before. */
   get lipSyncMs(): number {
-    if (!this.#sentVideo || !this.#sentAudio) return 0;
-    const video = this.#sentVideo.at - this.source.timelineMs('video', this.#sentVideo.pts);
-    const audio = this.#sentAudio.at - this.source.timelineMs('audio', this.#sentAudio.pts);
-    return Math.round((audio - video) * 10) / 10;
+    const video = this.#audioDelay.lagMs;
+    const audio = this.#audioLag.value;
+    return video === null || audio === null ? 0 : Math.round((audio - video) * 10) / 10;
   }
 
   /** When a picture was taken, by our clock. */
@@ -146,9 +149,14 @@ export class Publish {
     this.#keeper.setBitrate(bitrateBps);
   }
 
+  /** Goes on towards another output; the one before is its maker's to close. */
+  async moveTo(output: RedactedOutput, keyframeIntervalMs: number | null): Promise<void> {
+    this.#output = output;
+    await this.#keeper.moveTo({ codec: output.codec, keyframeIntervalMs });
+  }
+
   /** Tells viewers how pictures and sound lie in time to each other. */
   sendReports(): void {
-    const { output } = this.#options;
     // One clock for both: what the timeline says, moved to about now by the same amount.
     const sent = this.#sentVideo ?? this.#sentAudio;
     if (!sent) return;
@@ -156,11 +164,11 @@ export class Publish {
     const { source } = this;
     if (this.#sentVideo) {
       const { pts } = this.#sentVideo;
-      output.sendReport('video', pts, this.#epochMs + source.timelineMs('video', pts));
+      this.#output.sendReport('video', pts, this.#epochMs + source.timelineMs('video', pts));
     }
     if (this.#sentAudio) {
       const { pts } = this.#sentAudio;
-      output.sendReport('audio', pts, this.#epochMs + source.timelineMs('audio', pts));
+      this.#output.sendReport('audio', pts, this.#epochMs + source.timelineMs('audio', pts));
     }
   }
 
@@ -187,7 +195,7 @@ export class Publish {
   #engineHooks(): Omit<LiveEngineHooks, 'onClosed'> {
     return {
       onVideo: (frame) => this.#sendVideo(frame),
-      onAudio: (packet) => this.#audioDelay.push(packet),
+      onAudio: (packet) => this.#delayAudio(packet),
       onKeyframeNeeded: () => this.#sourceKeyframes.request(),
       onStats: (stats) => {
         this.#stats = stats;
@@ -199,24 +207,22 @@ export class Publish {
 
   #sendVideo(frame: Redacted<CodedVideo>): void {
     if (this.#state === 'closed') return;
-    // An engine that was started anew may see again what another one has sent.
+    // An engine that was started anew may see again what another one has sent, and one that ends what is not wanted now.
     if (frame.pts <= this.#lastPts) {
       this.#late++;
       return;
     }
     this.#lastPts = frame.pts;
-    this.#options.output.sendVideo(frame);
+    this.#output.sendVideo(frame);
     const now = performance.now();
     const first = this.#sentVideo === null;
     this.#sentVideo = { pts: frame.pts, at: now };
     const arrivedAt = this.#arrivals.get(frame.pts);
     if (arrivedAt !== undefined) {
-      const latencyMs = now - arrivedAt;
       this.#arrivals.delete(frame.pts);
-      this.latency.add(latencyMs);
-      this.#smoothedLatencyMs += (latencyMs - this.#smoothedLatencyMs) * (first ? 1 : LATENCY_SMOOTHING);
-      this.#audioDelay.follow(this.#smoothedLatencyMs);
+      this.latency.add(now - arrivedAt);
     }
+    this.#audioDelay.follow(this.source.timelineMs('video', frame.pts));
     if (this.#state === 'starting') {
       this.#state = 'live';
       this.#hooks.onLive();
@@ -224,11 +230,17 @@ export class Publish {
     if (first) this.sendReports();
   }
 
+  #delayAudio(packet: CodedAudio): void {
+    this.#audioDelay.push(packet, this.source.timelineMs('audio', packet.pts));
+  }
+
   #sendAudio(packet: CodedAudio): void {
     // Sound alone is no live stream: it waits for the first picture, so that nobody is heard unseen in another's place.
     if (this.#state !== 'live') return;
-    this.#options.output.sendAudio(packet);
-    this.#sentAudio = { pts: packet.pts, at: performance.now() };
+    this.#output.sendAudio(packet);
+    const now = performance.now();
+    this.#sentAudio = { pts: packet.pts, at: now };
+    this.#audioLag.add(now - this.source.timelineMs('audio', packet.pts));
   }
 
   #end(end: SourceEnd, message: string): void {

@@ -8,6 +8,8 @@ export interface SfuOptions extends WorkersOptions {
   readonly makeEngine: MakeEngine;
   /** Whether peers may watch what comes in, before it is blurred. */
   readonly rawPreview: boolean;
+  /** Whether addresses of this machine and its networks may be pushed to. */
+  readonly allowPrivate: boolean;
   /** How long viewers wait for a publisher that left; default 5 s. */
   readonly graceMs?: number;
 }
@@ -37,13 +39,14 @@ export class Sfu implements LiveSfu {
 
   createStream(id: string, settings: StreamSettings): Stream {
     if (this.#closing) throw new SfuError('closed', 'the server is closing');
-    const { makeEngine, rawPreview, graceMs = GRACE_MS, log } = this.#options;
+    const { makeEngine, rawPreview, allowPrivate, graceMs = GRACE_MS, log } = this.#options;
     const stream = new Stream({
       id,
       settings,
       workers: this.workers,
       makeEngine,
       rawPreview,
+      allowPrivate,
       graceMs,
       log,
       onClose: () => this.#streams.delete(stream),

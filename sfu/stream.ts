@@ -6,6 +6,7 @@ import type { MakeEngine } from './engine-keeper.ts';
 import { SfuError } from './errors.ts';
 import type { MediaSource, SourceEnd } from './media-source.ts';
 import { Publish } from './publish.ts';
+import { PushTargets } from './push/push-targets.ts';
 import { StatsReader } from './stream-stats.ts';
 import type {
   LiveStream,
@@ -30,6 +31,8 @@ export interface StreamOptions {
   readonly makeEngine: MakeEngine;
   /** Whether peers may watch what comes in. */
   readonly rawPreview: boolean;
+  /** Whether addresses of this machine and its networks may be pushed to. */
+  readonly allowPrivate: boolean;
   /** A returning publisher finds its viewers still there within this time. */
   readonly graceMs: number;
   readonly log: Logger;
@@ -69,6 +72,7 @@ export class Stream implements LiveStream {
   #reason: string | null = null;
   #air: OnAir | null = null;
   #publish: Publish | null = null;
+  #pushes: PushTargets | null = null;
   #stats: StatsReader | null = null;
   #tick: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
@@ -149,6 +153,9 @@ export class Stream implements LiveStream {
   update(changes: Partial<Pick<StreamSettings, 'policy' | 'record' | 'push'>>): void {
     this.#settings = { ...this.#settings, ...changes };
     if (changes.policy) this.#publish?.setPolicy(changes.policy);
+    if (changes.push) this.#pushes?.set(changes.push);
+    const turn = this.#turn.then(() => this.#followCodec());
+    this.#turn = turn.catch((error) => this.#log.error({ err: error }, 'stream could not change its codec'));
   }
 
   async faces(): Promise<readonly (LiveFace & { thumbnail: string | null; firstSeenAt: Date })[]> {
@@ -190,9 +197,8 @@ export class Stream implements LiveStream {
     }
     clearTimeout(this.#grace);
     const before = this.#publish;
-    this.#publish = null;
     if (before) this.#log.info('publisher taken over');
-    await before?.close();
+    await this.#endPublish();
     const codec = this.#outputCodec(source.video);
     if (this.#air && (this.#air.output.codec !== codec || this.#air.output.worker.died)) this.#endAudience();
     try {
@@ -203,7 +209,7 @@ export class Stream implements LiveStream {
       throw error;
     }
     const { output, bitrate } = this.#air;
-    const { log, makeEngine } = this.#options;
+    const { makeEngine } = this.#options;
     const publish = new Publish(
       {
         streamId: this.id,
@@ -211,9 +217,9 @@ export class Stream implements LiveStream {
         output,
         policy: this.#settings.policy,
         bitrateBps: bitrate.currentBps,
-        keyframeIntervalMs: this.#joinedInTheMiddle() ? PUSH_KEYFRAME_INTERVAL_MS : null,
+        keyframeIntervalMs: this.#keyframeIntervalMs,
         makeEngine,
-        log,
+        log: this.#options.log,
       },
       {
         onLive: () => this.#move('live', null),
@@ -223,7 +229,7 @@ export class Stream implements LiveStream {
       },
     );
     this.#publish = publish;
-    this.#stats = new StatsReader(publish, this.#air.output, () => this.#air?.audience.size ?? 0);
+    this.#sendFrom(publish, output);
     this.#move('starting', null);
     this.#log.info({ kind: source.kind, video: source.video, audio: source.audio?.codec ?? null }, 'publish started');
     publish.start();
@@ -244,9 +250,7 @@ export class Stream implements LiveStream {
   #onPublishEnd(publish: Publish, end: SourceEnd, message: string): void {
     if (this.#publish !== publish) return;
     this.#log.info({ end, message }, 'publish ended');
-    this.#publish = null;
-    this.#stats = null;
-    void publish.close();
+    void this.#endPublish();
     this.#move('draining', message);
     this.#grace = setTimeout(() => void this.#leaveAir(message), this.#options.graceMs);
   }
@@ -255,12 +259,47 @@ export class Stream implements LiveStream {
     clearTimeout(this.#grace);
     clearInterval(this.#tick);
     this.#tick = undefined;
-    const publish = this.#publish;
-    this.#publish = null;
-    this.#stats = null;
+    const ended = this.#endPublish();
     this.#endAudience();
     this.#move('idle', reason);
-    await publish?.close();
+    await ended;
+  }
+
+  async #endPublish(): Promise<void> {
+    const publish = this.#publish;
+    const pushes = this.#pushes;
+    this.#publish = null;
+    this.#pushes = null;
+    this.#stats = null;
+    await Promise.all([publish?.close(), pushes?.close()]);
+  }
+
+  /** What comes of a publish goes to this output, and from there to the targets that it is pushed to. */
+  #sendFrom(publish: Publish, output: RedactedOutput): void {
+    this.#stats = new StatsReader(publish, output, () => this.#air?.audience.size ?? 0);
+    this.#pushes = new PushTargets({
+      output,
+      source: publish.source,
+      allowPrivate: this.#options.allowPrivate,
+      requestKeyframe: () => publish.requestKeyframe(),
+      log: this.#log,
+    });
+    this.#pushes.set(this.#settings.push);
+  }
+
+  /** Where what takes the stream now needs another codec than it is sent in: viewers end, and may come again. */
+  async #followCodec(): Promise<void> {
+    const publish = this.#publish;
+    if (!publish || !this.#air) return;
+    const codec = this.#outputCodec(publish.source.video!);
+    if (codec === this.#air.output.codec) return;
+    this.#endAudience();
+    const pushes = this.#pushes;
+    this.#pushes = null;
+    await pushes?.close();
+    this.#air = this.#goOnAir(codec);
+    await publish.moveTo(this.#air.output, this.#keyframeIntervalMs);
+    this.#sendFrom(publish, this.#air.output);
   }
 
   #endAudience(): void {
@@ -295,6 +334,10 @@ export class Stream implements LiveStream {
 
   #outputCodec(input: VideoCodec): VideoCodec {
     return this.#joinedInTheMiddle() ? 'h264' : input;
+  }
+
+  get #keyframeIntervalMs(): number | null {
+    return this.#joinedInTheMiddle() ? PUSH_KEYFRAME_INTERVAL_MS : null;
   }
 
   /** Whether something takes the stream that needs H.264 and keyframes without asking. */

@@ -20,6 +20,7 @@ export async function runServe(): Promise<number> {
   const ready = () => resolveDetector({ ...config.modelLocations, allowDownload: false }, () => {});
   const server = await Server.create({ config, blurFile, ready, log });
   process.stdout.write(`FaceBlur Gateway on ${server.url}\n`);
+  log.info({ rtmpPort: server.rtmpPort, rtcPort: config.rtc.port }, 'listening');
   await new Promise<void>((resolve) => {
     if (interrupt.signal.aborted) resolve();
     interrupt.signal.addEventListener('abort', () => resolve(), { once: true });

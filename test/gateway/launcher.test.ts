@@ -21,7 +21,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** A server on any free port, with its data in the test's folder. */
 const serve = (options: { node?: string } = {}) =>
-  new Running(['serve'], { ...options, cwd: folder, env: { PORT: '0', DATA_DIR: folder } });
+  new Running(['serve'], {
+    ...options,
+    cwd: folder,
+    env: { PORT: '0', RTMP_PORT: '0', RTC_PORT: '0', DATA_DIR: folder },
+  });
 
 describe.each([
   ['Node 24', NODE],

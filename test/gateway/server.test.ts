@@ -15,7 +15,7 @@ let server: Server;
 
 const start = (environment: Record<string, string> = {}) =>
   Server.create({
-    config: loadServerConfig({ PORT: '0', DATA_DIR: dataDir, ...environment }),
+    config: loadServerConfig({ PORT: '0', RTMP_PORT: '0', RTC_PORT: '0', DATA_DIR: dataDir, ...environment }),
     blurFile: engine.blurFile,
     ready: async () => {},
     log: pino({ level: 'silent' }),

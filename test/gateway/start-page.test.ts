@@ -40,7 +40,13 @@ describe.skipIf(!existsSync(CHROMIUM))('start page in Chromium', () => {
     await writeFile(join(folder, 'empty.mp4'), '');
     await writeFile(join(folder, 'large.mp4'), new Uint8Array(5_000_000));
     server = await Server.create({
-      config: loadServerConfig({ PORT: '0', DATA_DIR: folder, MAX_UPLOAD_BYTES: '4000000' }),
+      config: loadServerConfig({
+        PORT: '0',
+        RTMP_PORT: '0',
+        RTC_PORT: '0',
+        DATA_DIR: folder,
+        MAX_UPLOAD_BYTES: '4000000',
+      }),
       blurFile,
       ready: async () => {},
       log: pino({ level: 'silent' }),

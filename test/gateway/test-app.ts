@@ -10,6 +10,7 @@ import type { ClipView } from '../../gateway/demo/clip.ts';
 import { Clips } from '../../gateway/demo/clips.ts';
 import { defaultModelLocations } from '../../models/locations.ts';
 import { FakeEngine } from './fake-engine.ts';
+import { createLiveApp } from './live/live-app.ts';
 
 const LIMITS: ClipLimits = { maxUploadBytes: 1_000_000, maxQueued: 8, maxKept: 16, lifetimeMs: 3_600_000 };
 
@@ -50,7 +51,8 @@ export async function createTestApp(limits: Partial<ClipLimits> = {}, ready = as
   const log = pino({ level: 'trace' }, sink);
   const { blurFile } = engine;
   const clips = await Clips.create({ ...LIMITS, ...limits, dataDir, models: defaultModelLocations({}), blurFile, log });
-  const app = createApp({ clips, ready, log });
+  const live = { ...(await createLiveApp()), ready: true, rtmpPort: 1935 };
+  const app = createApp({ clips, live, publicUrl: null, corsOrigins: [], ready, log });
   const request = app.request as Hono['request'];
   const upload = async (body: Body) => request('/demo/clips', { method: 'POST', body });
   const view = async (id: string): Promise<ClipView> => {

@@ -1,13 +1,16 @@
 import type { RTCPeerConnection } from 'werift';
 
-const GATHERING_LIMIT_MS = 5000;
+/** No STUN server: an empty list stands for werift's own choice. */
+export const NO_ICE_SERVERS = [{ urls: '' }];
 
-/** An offer with its candidates in it, as WHIP and WHEP clients without trickle send it. */
+/**
+ * An offer without candidates: an ICE-lite server answers whoever checks it, and needs none (RFC 8445 §2.5). werift's
+ * gathering ends 5 s later, so it is not waited for.
+ */
 export async function gatheredOffer(connection: RTCPeerConnection): Promise<string> {
-  await connection.setLocalDescription(await connection.createOffer());
-  const deadline = performance.now() + GATHERING_LIMIT_MS;
-  while (connection.iceGatheringState !== 'complete' && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return connection.localDescription!.sdp;
+  const offer = await connection.createOffer();
+  const gathering = connection.setLocalDescription(offer);
+  gathering.catch(() => undefined);
+  while (!connection.localDescription) await new Promise((resolve) => setTimeout(resolve, 1));
+  return connection.localDescription.sdp;
 }

@@ -1,6 +1,6 @@
 import { RTCPeerConnection, RtcpSrPacket, useH264, useOPUS, useVP8 } from 'werift';
 import type { VideoCodec } from '../../inference/live/coded-media.ts';
-import { gatheredOffer } from './peer-offer.ts';
+import { gatheredOffer, NO_ICE_SERVERS } from './peer-offer.ts';
 
 export interface ReceivedPacket {
   readonly kind: 'video' | 'audio';
@@ -32,7 +32,7 @@ export class WhepViewer {
   static async watch(codec: VideoCodec, negotiate: Negotiate): Promise<WhepViewer> {
     const connection = new RTCPeerConnection({
       codecs: { video: [codec === 'vp8' ? useVP8() : useH264()], audio: [useOPUS()] },
-      iceServers: [],
+      iceServers: NO_ICE_SERVERS,
       iceUseIpv6: false,
       iceAdditionalHostAddresses: ['127.0.0.1'],
     });

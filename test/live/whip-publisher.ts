@@ -4,7 +4,7 @@ import type { Packetizer } from '../../sfu/rtp/packetizer.ts';
 import { createPacketizer } from '../../sfu/rtp/payload-formats.ts';
 import { RtpStream } from '../../sfu/rtp/rtp-stream.ts';
 import type { CodedClip } from './coded-clip.ts';
-import { gatheredOffer } from './peer-offer.ts';
+import { gatheredOffer, NO_ICE_SERVERS } from './peer-offer.ts';
 import type { Negotiate } from './whep-viewer.ts';
 
 /** What happens to packets on their way. Gives back those to send now, in order. */
@@ -50,7 +50,7 @@ export class WhipPublisher {
     const { codec } = options.clip;
     const connection = new RTCPeerConnection({
       codecs: { video: [codec === 'vp8' ? useVP8() : useH264()], audio: [useOPUS()] },
-      iceServers: [],
+      iceServers: NO_ICE_SERVERS,
       iceUseIpv6: false,
       iceAdditionalHostAddresses: ['127.0.0.1'],
     });

@@ -28,7 +28,16 @@ async function start(): Promise<void> {
   database = await Database.open({ dataDir: folder, databaseUrl: null, log });
   sfu = await Sfu.create({
     workerBin: workerBinaryPath(defaultWorkerBinaryLocation(process.env)),
-    ...{ count: 1, host: '127.0.0.1', port: 0, announcedAddress: null, rawPreview: false, graceMs: 100, log },
+    ...{
+      count: 1,
+      host: '127.0.0.1',
+      port: 0,
+      announcedAddress: null,
+      rawPreview: false,
+      allowPrivate: false,
+      graceMs: 100,
+      log,
+    },
     makeEngine: async () => {
       throw new InferenceError('child-died', 'no engine in this test');
     },
