@@ -46,6 +46,8 @@ export class RtmpPush {
   readonly #abort = new AbortController();
   readonly #run: Promise<void>;
   #connection: PushConnection | null = null;
+  /** On connections that have ended. */
+  #timesDropped = 0;
   #status: PushStatus = { state: 'connecting', reason: null, fault: null };
 
   private constructor(options: RtmpPushOptions) {
@@ -72,6 +74,11 @@ export class RtmpPush {
   /** Of the process that pushes now. */
   get pid(): number | undefined {
     return this.#connection?.pid;
+  }
+
+  /** How often the target was too slow, and what it had missed was dropped up to a keyframe. */
+  get timesDropped(): number {
+    return this.#timesDropped + (this.#connection?.timesDropped ?? 0);
   }
 
   /** @param frame H.264, SPS and PPS before each IDR picture, no B-frames; borrowed */
@@ -148,6 +155,7 @@ export class RtmpPush {
       return await connection.ended;
     } finally {
       signal.removeEventListener('abort', close);
+      this.#timesDropped += connection.timesDropped;
       this.#connection = null;
     }
   }
