@@ -1,8 +1,9 @@
 import type { Detector } from '../detect/detector.ts';
 import type { LiveTuning } from '../detect/open-detector.ts';
+import { timedDetector } from '../detect/timed-detector.ts';
+import { asInferenceError } from '../errors.ts';
 import { closeFrame, type VideoFrame } from '../media/video-frame.ts';
 import { BlurPipeline, type RedactedPicture } from '../pipeline.ts';
-import type { Cover } from '../track/coverage.ts';
 import type { CodedVideo } from './coded-media.ts';
 import { DetectionPace } from './detection-pace.ts';
 import { type EngineStart, type FaceWithThumbnail, monotonicMs } from './engine-messages.ts';
@@ -12,7 +13,7 @@ import { FrameQueue, type QueuedFrame } from './frame-queue.ts';
 import { LiveDecoder } from './live-decoder.ts';
 import { LiveEncoder } from './live-encoder.ts';
 import type { EngineStats, LiveFace, LivePolicy } from './live-engine.ts';
-import { thumbnailOf } from './thumbnail.ts';
+import { ThumbnailRequests } from './thumbnail-requests.ts';
 
 /** What a job tells whoever runs it. */
 export interface LiveJobHooks {
@@ -40,12 +41,9 @@ const STALL_MS = 250;
 const FACES_INTERVAL_MS = 100;
 /** So many pictures in a row that could not be encoded end the job. */
 const MAX_ENCODER_FAILURES = 10;
-/** Thumbnails are cut from the next picture that leaves; this long without one, there are none. */
-const THUMBNAIL_WAIT_MS = 500;
-const MAX_THUMBNAILS = 50;
+/** Detection that failed on every frame for so long ends the job. Until then they leave covered whole. */
+const MAX_FAILING_MS = 1000;
 const MAX_LOOKAHEAD_FRAMES = 15;
-
-type ThumbnailRequest = (faces: readonly FaceWithThumbnail[]) => void;
 
 /** Decode → detect → track → policy → blur → encode of one live stream, in this process, frame by frame. */
 export class LiveJob {
@@ -59,8 +57,7 @@ export class LiveJob {
   readonly #pipeline: BlurPipeline;
   readonly #pace: DetectionPace;
   readonly #screen = new FacesOnScreen();
-  #thumbnailRequests: ThumbnailRequest[] = [];
-  #thumbnails = new Map<number, string | null>();
+  readonly #thumbnails = new ThumbnailRequests();
   #isPumping = false;
   #closed = false;
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -69,6 +66,9 @@ export class LiveJob {
   #pictures = 0;
   #isCatchingUp = false;
   #gap = false;
+  /** Of the pipeline, in all, and since when every frame has one. */
+  #failures = 0;
+  #failingSinceMs: number | null = null;
   /** What detection took for the frame at hand. */
   #detectMs = 0;
   #size = { width: 0, height: 0 };
@@ -77,7 +77,7 @@ export class LiveJob {
   /** The detector stays its maker's. @throws InferenceError 'decode-failed' */
   constructor(options: EngineStart, detector: Detector, tuning: LiveTuning, hooks: LiveJobHooks) {
     this.#hooks = hooks;
-    this.#detector = timed(detector, (ms) => {
+    this.#detector = timedDetector(detector, (ms) => {
       this.#detectMs += ms;
     });
     this.#tuning = tuning;
@@ -100,7 +100,7 @@ export class LiveJob {
       sharpInputPx: tuning.inputPx,
       minScore: tuning.minScore,
       tracker: this.#trackerFor(lookahead),
-      onInspected: (picture, faces) => this.#cutThumbnails(picture, faces),
+      onInspected: (picture, faces) => this.#thumbnails.cut(picture, faces),
     });
   }
 
@@ -143,18 +143,7 @@ export class LiveJob {
 
   /** The faces of the next picture that leaves, or, where none does soon, those of the last without thumbnails. */
   faces(): Promise<readonly FaceWithThumbnail[]> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(
-        () => answer(this.#screen.faces.map((face) => ({ ...face, thumbnail: null }))),
-        THUMBNAIL_WAIT_MS,
-      );
-      const answer: ThumbnailRequest = (faces) => {
-        clearTimeout(timer);
-        this.#thumbnailRequests = this.#thumbnailRequests.filter((request) => request !== answer);
-        resolve(faces);
-      };
-      this.#thumbnailRequests.push(answer);
-    });
+    return this.#thumbnails.ask(() => this.#screen.faces);
   }
 
   stats(): EngineStats {
@@ -259,6 +248,18 @@ export class LiveJob {
     this.meter.time('blur', performance.now() - started - this.#detectMs);
     if (this.#detectMs > 0) this.meter.time('detect', this.#detectMs);
     for (const each of ready) this.#send(each);
+    this.#giveUpOnDetector();
+  }
+
+  /** A model that only fails is not going to recover in this process; another one may do better. */
+  #giveUpOnDetector(): void {
+    const { count, last } = this.#pipeline.failures;
+    const now = performance.now();
+    if (count === this.#failures) this.#failingSinceMs = null;
+    else this.#failingSinceMs ??= now;
+    this.#failures = count;
+    if (this.#failingSinceMs === null || now - this.#failingSinceMs < MAX_FAILING_MS) return;
+    throw asInferenceError(last, 'run-failed', 'detection only fails');
   }
 
   /** The source stands still: what is held for look-ahead need not wait for it. */
@@ -298,48 +299,16 @@ export class LiveJob {
     if (whole) this.meter.frames.covered++;
     else if (inspection) this.meter.frames[inspection]++;
     this.#screen.update(pts, covers, shown);
-    this.#answerThumbnails();
+    this.#thumbnails.answer(this.#screen.faces);
     if (started - this.#toldFacesMs < FACES_INTERVAL_MS) return;
     const faces = this.#screen.takeChange();
     if (!faces) return;
     this.#toldFacesMs = started;
     this.#hooks.onFaces(faces);
   }
-
-  #cutThumbnails(picture: VideoFrame['picture'], faces: readonly Cover[]): void {
-    if (this.#thumbnailRequests.length === 0) return;
-    this.#thumbnails.clear();
-    for (const { track, box } of faces) {
-      if (this.#thumbnails.size >= MAX_THUMBNAILS) break;
-      if (!this.#thumbnails.has(track)) this.#thumbnails.set(track, thumbnailOf(picture, box));
-    }
-  }
-
-  #answerThumbnails(): void {
-    if (this.#thumbnailRequests.length === 0) return;
-    const faces = this.#screen.faces.map((face) => ({ ...face, thumbnail: this.#thumbnails.get(face.track) ?? null }));
-    for (const answer of this.#thumbnailRequests.splice(0)) answer(faces);
-    this.#thumbnails.clear();
-  }
 }
 
 /** Out of range is out of the question, but a window without bound must not come of it. */
 function lookaheadOf({ lookaheadFrames }: LivePolicy): number {
   return Math.min(MAX_LOOKAHEAD_FRAMES, Math.max(0, Math.trunc(lookaheadFrames) || 0));
-}
-
-/** A detector whose time is taken. */
-function timed(detector: Detector, onTook: (ms: number) => void): Detector {
-  return {
-    name: detector.name,
-    async detect(picture, inputPx, minScore) {
-      const started = performance.now();
-      try {
-        return await detector.detect(picture, inputPx, minScore);
-      } finally {
-        onTook(performance.now() - started);
-      }
-    },
-    close: () => detector.close(),
-  };
 }

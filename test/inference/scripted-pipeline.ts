@@ -60,6 +60,8 @@ export interface RunOptions extends Partial<PipelineOptions> {
   readonly sceneOf?: (frame: number) => number;
   /** Frames that the decoder said were damaged. */
   readonly broken?: ReadonlySet<number>;
+  /** Called before each frame goes in. */
+  readonly beforeFrame?: (frame: number, pipeline: BlurPipeline) => void | Promise<void>;
   /** Whether all frames are asked for at the end; default true. */
   readonly flushed?: boolean;
 }
@@ -74,7 +76,7 @@ function scene(id: number): ReturnType<typeof texture> {
 
 /** Sends so many frames through a pipeline, flushes it and closes it. */
 export async function runPipeline(frames: number, script: Script, options: RunOptions = {}): Promise<Run> {
-  const { sceneOf = () => 1, broken = new Set(), flushed = true, ...overrides } = options;
+  const { sceneOf = () => 1, broken = new Set(), flushed = true, beforeFrame, ...overrides } = options;
   const detector = new ScriptedDetector(script);
   const pipeline = new BlurPipeline({
     detector,
@@ -99,6 +101,7 @@ export async function runPipeline(frames: number, script: Script, options: RunOp
   };
   try {
     for (let index = 0; index < frames; index++) {
+      await beforeFrame?.(index, pipeline);
       const picture = makePicture(WIDTH, HEIGHT, scene(sceneOf(index)));
       sources.set(index, lumaOf(picture));
       out++;

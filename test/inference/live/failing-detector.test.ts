@@ -5,7 +5,7 @@ import type { Detector } from '../../../inference/detect/detector.ts';
 import { liveTuning } from '../../../inference/detect/open-detector.ts';
 import type { CodedVideo } from '../../../inference/live/coded-media.ts';
 import { monotonicMs } from '../../../inference/live/engine-messages.ts';
-import { LiveJob } from '../../../inference/live/live-job.ts';
+import { LiveJob, type LiveJobHooks } from '../../../inference/live/live-job.ts';
 import { DEFAULT_POLICY } from '../../../inference/policy.ts';
 import { findModel, loadManifest } from '../../../models/manifest.ts';
 import { makeFaceClip } from '../../clips/face-clip.ts';
@@ -25,6 +25,31 @@ afterAll(() => {
   for (const job of jobs) job.close();
 });
 
+function makeJob(detector: Detector, lookaheadFrames: number, hooks: Partial<LiveJobHooks>): LiveJob {
+  const job = new LiveJob(
+    {
+      input: 'h264',
+      output: 'h264',
+      policy: { ...DEFAULT_POLICY, lookaheadFrames },
+      bitrateBps: 2_500_000,
+      keyframeIntervalMs: null,
+      audio: null,
+    },
+    detector,
+    liveTuning(findModel(loadManifest(), 'yunet-n')),
+    {
+      onVideo: () => undefined,
+      onTaken: () => undefined,
+      onKeyframeNeeded: () => undefined,
+      onFaces: () => undefined,
+      onFailed: () => undefined,
+      ...hooks,
+    },
+  );
+  jobs.push(job);
+  return job;
+}
+
 /** Runs the clip through a job whose detector throws when the test says so; one frame after the other. */
 async function runJob(lookaheadFrames: number, throwsAt: (call: number) => boolean) {
   let calls = 0;
@@ -39,28 +64,13 @@ async function runJob(lookaheadFrames: number, throwsAt: (call: number) => boole
   const video: CodedVideo[] = [];
   let taken = 0;
   const failures: unknown[] = [];
-  const job = new LiveJob(
-    {
-      input: 'h264',
-      output: 'h264',
-      policy: { ...DEFAULT_POLICY, lookaheadFrames },
-      bitrateBps: 2_500_000,
-      keyframeIntervalMs: null,
-      audio: null,
+  const job = makeJob(detector, lookaheadFrames, {
+    onVideo: (frame) => video.push(frame),
+    onTaken: () => {
+      taken++;
     },
-    detector,
-    liveTuning(findModel(loadManifest(), 'yunet-n')),
-    {
-      onVideo: (frame) => video.push(frame),
-      onTaken: () => {
-        taken++;
-      },
-      onKeyframeNeeded: () => undefined,
-      onFaces: () => undefined,
-      onFailed: (error) => failures.push(error),
-    },
-  );
-  jobs.push(job);
+    onFailed: (error) => failures.push(error),
+  });
   for (const [i, frame] of frames.entries()) {
     job.push(frame, monotonicMs());
     while (taken <= i) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -96,4 +106,19 @@ test('with look-ahead the pictures that waited for a detection that threw are co
   // Detections are three frames apart: the third is on frame 6.
   expect(covered).toEqual([4, 5, 6]);
   expect(stats.frames).toMatchObject({ covered: 3, out: FRAMES });
+});
+
+test('a detector that fails for longer than a moment ends the job, so that another one is tried', async () => {
+  const detector: Detector = {
+    name: 'failing',
+    detect: () => Promise.reject(new Error('the model failed')),
+    close: async () => {},
+  };
+  const failures: unknown[] = [];
+  const job = makeJob(detector, 0, { onFailed: (error) => failures.push(error) });
+  for (let i = 0; failures.length === 0 && i < 300; i++) {
+    job.push({ ...frames[i % FRAMES]!, pts: i * TICKS }, monotonicMs());
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(failures).toMatchObject([{ code: 'run-failed', message: expect.stringContaining('the model failed') }]);
 });
