@@ -15,6 +15,7 @@ import {
 import { InferenceError } from '../errors.ts';
 import { EvenI420 } from '../media/even-i420.ts';
 import type { VideoFrame } from '../media/video-frame.ts';
+import { holdsSlice } from './annex-b.ts';
 import type { CodedVideo, VideoCodec } from './coded-media.ts';
 import { openCodec } from './open-codec.ts';
 
@@ -40,14 +41,16 @@ export interface Decoded {
  */
 export class LiveDecoder {
   readonly #context: CodecContext;
+  readonly #input: VideoCodec;
   readonly #packet = new Packet();
   readonly #even = new EvenI420();
   #pictures = 0;
   /** Pictures shown before this are damaged, or are predicted from damage. */
   #soundFromPts = Number.NEGATIVE_INFINITY;
 
-  private constructor(context: CodecContext) {
+  private constructor(context: CodecContext, input: VideoCodec) {
     this.#context = context;
+    this.#input = input;
     this.#packet.alloc();
   }
 
@@ -67,11 +70,16 @@ export class LiveDecoder {
       context.freeContext();
       throw error;
     }
-    return new LiveDecoder(context);
+    return new LiveDecoder(context, input);
   }
 
   /** Borrows the frame. */
   decode({ data, pts, isKeyframe }: CodedVideo): Decoded {
+    // Nothing at all would tell FFmpeg that the stream has ended.
+    if (data.byteLength === 0) {
+      this.#distrust();
+      return { pictures: [], failed: true };
+    }
     if (isKeyframe && this.#soundFromPts === Number.POSITIVE_INFINITY) this.#soundFromPts = pts;
     const packet = this.#packet;
     packet.data = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
@@ -80,7 +88,8 @@ export class LiveDecoder {
     const sent = this.#context.sendPacketSync(packet);
     packet.unref();
     const pictures: VideoFrame[] = [];
-    let failed = sent < 0;
+    // Parameter sets alone are taken in with an error that there was no picture.
+    let failed = sent < 0 && (this.#input === 'vp8' || holdsSlice(data));
     if (failed) this.#distrust();
     while (pictures.length < MAX_PICTURES_A_FRAME) {
       const picture = new Frame();

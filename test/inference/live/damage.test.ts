@@ -99,6 +99,29 @@ test.each([
   },
 );
 
+test('parameter sets that come on their own are no damage', async () => {
+  run = await EngineRun.start();
+  const [first] = coded.h264;
+  // H.264 §7.4.1.2.3: they stand before the picture; type 5 in the NAL unit header begins it.
+  const slice = first!.data.findIndex(
+    (byte, i, data) => i > 3 && (byte & 0x1f) === 5 && data[i - 1] === 1 && data[i - 2] === 0,
+  );
+  const sets = { ...first!, data: first!.data.subarray(0, slice - 3), isKeyframe: false };
+  await run.feed([first!, { ...sets, pts: 1 }, ...coded.h264.slice(1, 5)]);
+  await run.received(5);
+  expect(run.video.map(({ pts }) => frameOf(pts))).toEqual([0, 1, 2, 3, 4]);
+  expect((await run.nextStats()).frames).toMatchObject({ covered: 0, dropped: {} });
+});
+
+test('empty frames end nothing', async () => {
+  run = await EngineRun.start({ input: 'vp8' });
+  await run.feed(coded.vp8.slice(0, 3));
+  run.push({ data: new Uint8Array(0), pts: 2 * TICKS + 1, isKeyframe: false });
+  await run.feed(coded.vp8.slice(15, 20));
+  await run.received(8);
+  expect(run.video.map(({ pts }) => frameOf(pts))).toEqual([0, 1, 2, 15, 16, 17, 18, 19]);
+});
+
 test('bytes that are no video at all end nothing', async () => {
   const random = seededRandom(5);
   run = await EngineRun.start();
