@@ -77,10 +77,10 @@ export class LiveStream {
     return this.#view;
   }
 
-  /** @throws Refusal */
+  /** Also while the page is being left. @throws Refusal */
   async delete() {
     LiveStream.forget();
-    await ask(addressOf(this.id), { method: 'DELETE' });
+    await ask(addressOf(this.id), { method: 'DELETE', keepalive: true });
   }
 }
 

@@ -46,7 +46,7 @@ function show(view) {
 }
 
 function say(text) {
-  element('status').textContent = text;
+  if (element('status').textContent !== text) element('status').textContent = text;
 }
 
 async function begin(file) {
@@ -121,8 +121,8 @@ function showLive() {
   element('live-title').focus({ preventScroll: true });
 }
 
-async function leaveLive() {
-  await live.delete();
+function leaveLive() {
+  live.delete();
   startOver();
 }
 

@@ -57,7 +57,7 @@ export class RtcSession {
     }
     await this.#accept(resource.answer);
     this.#watchGoodbye();
-    this.#wait(CONNECT_MS, () => this.#end('lost'));
+    this.#awaitConnection();
   }
 
   #accept(answer) {
@@ -102,12 +102,18 @@ export class RtcSession {
     try {
       await peer.setLocalDescription(await peer.createOffer({ iceRestart: true }));
       await this.#accept(await this.#resource.restartIce(peer));
-      this.#wait(CONNECT_MS, () => this.#end('lost'));
+      this.#awaitConnection();
     } catch {
       // The server is away, or has ended the session: whoever made this one makes another.
       this.#end('lost');
     }
     this.#restarting = false;
+  }
+
+  #awaitConnection() {
+    // The old path may have come back while the new one was asked for.
+    if (this.#peer.connectionState === 'connected') this.#follow();
+    else this.#wait(CONNECT_MS, () => this.#end('lost'));
   }
 
   #wait(ms, then) {
@@ -145,6 +151,6 @@ function withStartBitrate(sdp, bps) {
 
 function addParameter(section, format, parameter) {
   const line = new RegExp(`^a=fmtp:${format} .*$`, 'm');
-  if (line.test(section)) return section.replace(line, (found) => `${found.trimEnd()};${parameter}\r`);
+  if (line.test(section)) return section.replace(line, (found) => `${found};${parameter}`);
   return `${section}a=fmtp:${format} ${parameter}\r\n`;
 }
