@@ -208,6 +208,7 @@ async function main(): Promise<void> {
       seconds: { type: 'string', default: '12' },
       engines: { type: 'string', default: '1,2,4' },
       clips: { type: 'string', default: '' },
+      lookaheads: { type: 'string', default: '0,3' },
       'no-leaks': { type: 'boolean', default: false },
       'no-latency': { type: 'boolean', default: false },
     },
@@ -233,7 +234,7 @@ async function main(): Promise<void> {
     report('live-engine', latency, { fps: FPS, bitrateBps: BITRATE_BPS, clip: LATENCY_CLIP, rows: latency });
   }
   if (values['no-leaks']) return;
-  const leaks = await leakRows([0, 3], values.clips.split(',').filter(Boolean));
+  const leaks = await leakRows(values.lookaheads.split(',').map(Number), values.clips.split(',').filter(Boolean));
   report('live-engine-leaks', leaks, { rows: leaks });
 }
 

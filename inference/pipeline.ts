@@ -32,9 +32,7 @@ export interface PipelineOptions {
 }
 
 /** What may be changed between two frames. */
-export type PipelineChanges = Partial<
-  Pick<PipelineOptions, 'policy' | 'windowFrames' | 'detectEveryFrames' | 'tracker'>
->;
+export type PipelineChanges = Partial<Pick<PipelineOptions, 'policy' | 'windowFrames' | 'detectEveryFrames'>>;
 
 /** A picture that may leave, with what was covered in it. */
 export interface RedactedPicture {
@@ -114,7 +112,6 @@ export class BlurPipeline {
   /** From the next frame that leaves on. A window that shrinks lets go of what it held with the next frame that comes. */
   change(changes: PipelineChanges): void {
     this.#options = { ...this.#options, ...changes };
-    if (changes.tracker) this.#tracker.setOptions(changes.tracker);
   }
 
   /** Frames are missing before the next one: it says nothing about those before it, nor they about it. */

@@ -51,13 +51,12 @@ export function fileTuning(entry: ModelEntry): FileTuning {
   return FILE_TUNING[entry.family];
 }
 
-/** How one family of detectors is used on live streams: what bench/live-engine found to leak least. */
+/** How one family of detectors is used on live streams: what bench/live-engine found to leak least for what it covers. */
 export interface LiveTuning {
   /** The longer side of the picture as the detector sees it. Load never lowers it. */
   readonly inputPx: number;
   readonly minScore: number;
-  /** Without look-ahead nothing found later helps, so less evidence is enough. */
-  readonly tracker: { readonly withLookahead: TrackerOptions; readonly without: TrackerOptions };
+  readonly tracker: TrackerOptions;
 }
 
 /** A second at 30 frames a second. */
@@ -68,27 +67,17 @@ const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
     inputPx: 640,
     minScore: 0.1,
     tracker: {
-      withLookahead: {
-        highScore: 0.3,
-        birthScore: 0.15,
-        belief: { sureScore: 0.6, likelyScore: 0.35, likelySightings: 2 },
-        maxLostFrames: LIVE_LOST_FRAMES,
-      },
-      without: {
-        highScore: 0.3,
-        birthScore: 0.15,
-        belief: { sureScore: 0.5, likelyScore: 0.3, likelySightings: 2 },
-        maxLostFrames: LIVE_LOST_FRAMES,
-      },
+      highScore: 0.3,
+      birthScore: 0.15,
+      // What is believed late can't be covered backwards as far as in a file, so less is asked of one look.
+      belief: { sureScore: 0.45, likelyScore: 0.25, likelySightings: 3 },
+      maxLostFrames: LIVE_LOST_FRAMES,
     },
   },
   'ssd-mobilenet-v1': {
     inputPx: 512,
     minScore: 0.1,
-    tracker: {
-      withLookahead: { ...FILE_TUNING['ssd-mobilenet-v1'].tracker, maxLostFrames: LIVE_LOST_FRAMES },
-      without: { ...FILE_TUNING['ssd-mobilenet-v1'].tracker, maxLostFrames: LIVE_LOST_FRAMES },
-    },
+    tracker: { ...FILE_TUNING['ssd-mobilenet-v1'].tracker, maxLostFrames: LIVE_LOST_FRAMES },
   },
 };
 

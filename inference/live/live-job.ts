@@ -50,7 +50,6 @@ export class LiveJob {
   readonly meter = new EngineMeter();
   readonly #hooks: LiveJobHooks;
   readonly #detector: Detector;
-  readonly #tuning: LiveTuning;
   readonly #queue: FrameQueue;
   readonly #decoder: LiveDecoder;
   readonly #encoder: LiveEncoder;
@@ -80,7 +79,6 @@ export class LiveJob {
     this.#detector = timedDetector(detector, (ms) => {
       this.#detectMs += ms;
     });
-    this.#tuning = tuning;
     this.#queue = new FrameQueue(QUEUE, (reason) => {
       this.meter.drop(reason);
       hooks.onTaken();
@@ -99,7 +97,7 @@ export class LiveJob {
       sharpEveryFrames: 0,
       sharpInputPx: tuning.inputPx,
       minScore: tuning.minScore,
-      tracker: this.#trackerFor(lookahead),
+      tracker: tuning.tracker,
       onInspected: (picture, faces) => this.#thumbnails.cut(picture, faces),
     });
   }
@@ -125,7 +123,6 @@ export class LiveJob {
       policy,
       windowFrames: lookahead,
       detectEveryFrames: this.#pace.everyFrames,
-      tracker: this.#trackerFor(lookahead),
     });
   }
 
@@ -162,10 +159,6 @@ export class LiveJob {
     this.#pipeline.close();
     this.#encoder.close();
     this.#decoder.close();
-  }
-
-  #trackerFor(lookahead: number) {
-    return lookahead === 0 ? this.#tuning.tracker.without : this.#tuning.tracker.withLookahead;
   }
 
   #askIfWaiting(): void {

@@ -32,7 +32,7 @@ interface Alive {
  * @see ByteTrack, Zhang et al. 2022
  */
 export class Tracker {
-  #options: TrackerOptions;
+  readonly #options: TrackerOptions;
   readonly #camera: CameraPath;
   #alive: Alive[] = [];
   #ended: Track[] = [];
@@ -43,11 +43,6 @@ export class Tracker {
   constructor(options: TrackerOptions, camera: CameraPath) {
     this.#options = options;
     this.#camera = camera;
-  }
-
-  /** For faces that come from now on. */
-  setOptions(options: TrackerOptions): void {
-    this.#options = options;
   }
 
   /** Takes in what a detector saw in `frame`, in pixels of the picture. Frames must go forward. */
