@@ -20,7 +20,7 @@ export async function* readLuma(file: string, width: number, height: number): As
 }
 
 /** Turns frames of any size and format into one reused grey picture of a fixed size. */
-class GreyScaler implements Disposable {
+export class GreyScaler implements Disposable {
   readonly #width: number;
   readonly #height: number;
   readonly #grey = new Frame();

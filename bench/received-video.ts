@@ -1,11 +1,11 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { Codec, CodecContext, FF_DECODER_H264, FF_DECODER_VP8, FFmpegError, Frame, Packet } from 'node-av';
 import type { VideoCodec } from '../inference/live/coded-media.ts';
 import { JitterBuffer } from '../sfu/rtp/jitter-buffer.ts';
 import { createDepacketizer } from '../sfu/rtp/payload-formats.ts';
 import { parseRtpPacket } from '../sfu/rtp/rtp-packet.ts';
 import type { Truth } from './clip-motion.ts';
 import { FaceLegibility } from './face-legibility.ts';
-import { readLuma } from './luma-reader.ts';
+import { GreyScaler, readLuma } from './luma-reader.ts';
 import { OutsideDifference } from './outside-difference.ts';
 
 /** One coded picture that a viewer got, with its RTP timestamp. */
@@ -38,45 +38,42 @@ export function framesOf(
   return frames;
 }
 
-/** Decodes frames to grey pictures. Yields the same memory again and again; stops where a frame can't be decoded. */
+/**
+ * Decodes frames to grey pictures, each with the frame that it was made from. Yields the same memory again and again.
+ * @throws Error where a frame can't be decoded
+ */
 export async function* decodeLuma(
   frames: readonly ReceivedFrame[],
   codec: VideoCodec,
-  folder: string,
   { width, height }: { readonly width: number; readonly height: number },
 ): AsyncGenerator<{ readonly frame: ReceivedFrame; readonly luma: Uint8Array }> {
-  const file = `${folder}/received-${process.pid}-${performance.now()}.${codec === 'vp8' ? 'ivf' : 'h264'}`;
-  await writeFile(file, codec === 'vp8' ? ivf(frames) : Buffer.concat(frames.map(({ data }) => data)));
+  const decoder = Codec.findDecoderByName(codec === 'vp8' ? FF_DECODER_VP8 : FF_DECODER_H264)!;
+  const context = new CodecContext();
+  context.allocContext3(decoder);
+  context.threadCount = 1;
+  FFmpegError.throwIfError(await context.open2(decoder, null), 'open the decoder');
+  using scaler = new GreyScaler(width, height);
+  using picture = new Frame();
+  picture.alloc();
   try {
-    let index = 0;
-    for await (const luma of readLuma(file, width, height)) {
-      const frame = frames[index++];
-      if (!frame) throw new Error('the decoder gave more pictures than there are frames');
-      yield { frame, luma };
+    for (const [index, { data }] of [...frames, { data: null }].entries()) {
+      using packet = new Packet();
+      packet.alloc();
+      if (data) {
+        packet.data = Buffer.from(data);
+        packet.pts = BigInt(index);
+      }
+      FFmpegError.throwIfError(await context.sendPacket(data ? packet : null), `decode frame ${index}`);
+      while ((await context.receiveFrame(picture)) >= 0) {
+        const frame = frames[Number(picture.pts)];
+        if (!frame) throw new Error('the decoder gave a picture of no frame');
+        yield { frame, luma: await scaler.scale(picture) };
+        picture.unref();
+      }
     }
-    if (index !== frames.length) throw new Error(`${frames.length - index} of ${frames.length} frames do not decode`);
   } finally {
-    await rm(file, { force: true });
+    context.freeContext();
   }
-}
-
-/** IVF, the plainest container of VP8: a header of 32 bytes, then each frame behind 12 of its own. */
-function ivf(frames: readonly ReceivedFrame[]): Buffer {
-  const header = Buffer.alloc(32);
-  header.write('DKIF', 0, 'latin1');
-  header.writeUInt16LE(32, 6);
-  header.write('VP80', 8, 'latin1');
-  header.writeUInt32LE(90_000, 16);
-  header.writeUInt32LE(1, 20);
-  header.writeUInt32LE(frames.length, 24);
-  const parts = [header];
-  for (const [index, { data }] of frames.entries()) {
-    const before = Buffer.alloc(12);
-    before.writeUInt32LE(data.length, 0);
-    before.writeBigUInt64LE(BigInt(index * 3000), 4);
-    parts.push(before, Buffer.from(data));
-  }
-  return Buffer.concat(parts);
 }
 
 export interface LiveLeakFigures {
@@ -95,7 +92,6 @@ export interface MeasureLiveLeaksOptions {
   readonly truth: Truth;
   readonly frames: readonly ReceivedFrame[];
   readonly codec: VideoCodec;
-  readonly folder: string;
   /** Which picture of the clip a received one was made from, by its timestamp; null to leave it out. */
   readonly indexOf: (frame: ReceivedFrame) => number | null;
   /** Faces whose shorter side is smaller are not counted; default 20. */
@@ -116,7 +112,7 @@ export async function measureLiveLeaks(options: MeasureLiveLeaksOptions): Promis
   let frames = 0;
   let faceFrames = 0;
   let leaked = 0;
-  for await (const { frame, luma } of decodeLuma(options.frames, options.codec, options.folder, truth)) {
+  for await (const { frame, luma } of decodeLuma(options.frames, options.codec, truth)) {
     const index = options.indexOf(frame);
     const source = index === null ? undefined : sources[index];
     if (index === null || !source) continue;

@@ -10,7 +10,7 @@ export class WebRtcSource implements MediaSource {
   readonly kind = 'webrtc';
   readonly video: VideoCodec;
   readonly audio = { codec: 'opus' } as const;
-  readonly canRequestKeyframe = true;
+  readonly canRequestKeyframe: boolean;
   readonly room: IngestRoom;
   readonly #clocks = { video: new ArrivalClock(90), audio: new ArrivalClock(48) };
   readonly #video: VideoTrackReader;
@@ -18,16 +18,20 @@ export class WebRtcSource implements MediaSource {
   #sink: MediaSink | null = null;
   #ended = false;
 
-  private constructor(room: IngestRoom, codec: VideoCodec, video: VideoTrackReader) {
+  private constructor(room: IngestRoom, producer: types.Producer, codec: VideoCodec, video: VideoTrackReader) {
     this.room = room;
     this.video = codec;
+    // FFmpeg's WHIP muxer, for one, knows neither PLI nor FIR.
+    this.canRequestKeyframe = (producer.rtpParameters.codecs[0]?.rtcpFeedback ?? []).some(
+      ({ type, parameter }) => (type === 'nack' && parameter === 'pli') || (type === 'ccm' && parameter === 'fir'),
+    );
     this.#video = video;
     room.router.on('workerclose', () => this.end('failed', 'the media server failed'));
   }
 
   /** Takes the room over. @param producer of video, on the room's router */
   static async create(room: IngestRoom, producer: types.Producer, codec: VideoCodec): Promise<WebRtcSource> {
-    return new WebRtcSource(room, codec, await VideoTrackReader.create(room, producer, codec));
+    return new WebRtcSource(room, producer, codec, await VideoTrackReader.create(room, producer, codec));
   }
 
   /** Sound may come later than the picture. A second one replaces the first. */

@@ -3,8 +3,8 @@ import { framesOf } from '../../bench/received-video.ts';
 import type { VideoCodec } from '../../inference/live/coded-media.ts';
 import type { Stream } from '../../sfu/stream.ts';
 import { hasFfmpeg } from '../clips/ffmpeg.ts';
+import { badWire } from './bad-wire.ts';
 import { forMs, LiveRig, until } from './live-rig.ts';
-import { badNetwork } from './networks.ts';
 import type { WhepViewer } from './whep-viewer.ts';
 
 /** A stream is back within this time, or says why not. */
@@ -146,7 +146,7 @@ describe.skipIf(!hasFfmpeg)('drills', () => {
   ])('%s on the way in', async (_name, harm) => {
     for (const codec of ['vp8', 'h264'] as const) {
       stream = rig.stream(`drill-${streams++}`);
-      const publisher = await rig.publish(stream, codec, { network: badNetwork(harm, 7) });
+      const publisher = await rig.publish(stream, codec, { wire: badWire(harm, 7) });
       await until('the stream to be live', () => stream.state === 'live', 20_000);
       const viewer = await rig.watch(stream, codec);
       await until('a first picture', () => framesOf(viewer.of('video'), codec).length > 0, 20_000);

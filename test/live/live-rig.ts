@@ -112,7 +112,7 @@ export class LiveRig {
     indexOf: (frame: ReceivedFrame) => number | null = this.indexOf,
   ): Promise<LiveLeakFigures> {
     const { path, truth } = this.clip;
-    return measureLiveLeaks({ source: path, truth, frames, codec, folder: this.folder, indexOf });
+    return measureLiveLeaks({ source: path, truth, frames, codec, indexOf });
   }
 
   /** The picture of the clip that a received one was made from, where publishing began at timestamp 0. */

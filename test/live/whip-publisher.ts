@@ -7,12 +7,16 @@ import type { CodedClip } from './coded-clip.ts';
 import { gatheredOffer, NO_ICE_SERVERS } from './peer-offer.ts';
 import type { Negotiate } from './whep-viewer.ts';
 
-/** What happens to packets on their way. Gives back those to send now, in order. */
+/** What happens to a packet on its way, retransmissions included: it is sent now, later, more than once, or never. */
+export type Wire = (send: () => void) => void;
+
+/** Sees packets before they are sent, and gives back those to send. */
 export type Network = (packet: Buffer, kind: 'video' | 'audio') => Buffer[];
 
 export interface WhipPublisherOptions {
   readonly clip: CodedClip;
   readonly network?: Network;
+  readonly wire?: Wire;
   /** Where the first picture's timestamp lies, in 90 kHz ticks; near 2^32 for the wrap. */
   readonly firstTimestamp?: number;
 }
@@ -65,6 +69,17 @@ export class WhipPublisher {
     const offer = await gatheredOffer(connection);
     const answer = await negotiate(offer);
     await connection.setRemoteDescription({ type: 'answer', sdp: answer });
+    const { wire } = options;
+    if (wire) {
+      // Below the sender, so that what it sends again meets the same fate.
+      const { dtlsTransport } = sender;
+      const sendRtp = dtlsTransport.sendRtp.bind(dtlsTransport);
+      dtlsTransport.sendRtp = async (payload, header) => {
+        const copy = Object.assign(Object.create(Object.getPrototypeOf(header)), header) as typeof header;
+        wire(() => void sendRtp(payload, copy));
+        return payload.length;
+      };
+    }
     connection.connectionStateChange.subscribe((state) => state === 'connected' && publisher.#run());
     if (connection.connectionState === 'connected') publisher.#run();
     return publisher;
@@ -110,7 +125,6 @@ export class WhipPublisher {
   }
 
   #send(kind: 'video' | 'audio', packet: Buffer): void {
-    const packets = this.#options.network?.(packet, kind) ?? [packet];
-    for (const one of packets) this.#tracks[kind].writeRtp(one);
+    for (const one of this.#options.network?.(packet, kind) ?? [packet]) this.#tracks[kind].writeRtp(one);
   }
 }

@@ -1,4 +1,4 @@
-import type { Network } from './whip-publisher.ts';
+import type { Wire } from './whip-publisher.ts';
 
 export interface Harm {
   /** Part of packets that never arrive. */
@@ -12,23 +12,20 @@ export interface Harm {
 /** How many packets overtake one that is reordered. */
 const OVERTAKEN_BY = 4;
 
-/** A network that harms packets the same way at each run. */
-export function badNetwork({ loss = 0, reorder = 0, duplicate = 0 }: Harm, seed: number): Network {
+/** A wire that harms packets the same way at each run. */
+export function badWire({ loss = 0, reorder = 0, duplicate = 0 }: Harm, seed: number): Wire {
   const random = generator(seed);
-  let delayed: { packet: Buffer; kind: 'video' | 'audio'; left: number }[] = [];
-  return (packet, kind) => {
-    const out: Buffer[] = [];
+  let delayed: { send: () => void; left: number }[] = [];
+  return (send) => {
     if (random() >= loss) {
-      if (random() < reorder) delayed.push({ packet, kind, left: OVERTAKEN_BY });
+      if (random() < reorder) delayed.push({ send, left: OVERTAKEN_BY });
       else {
-        out.push(packet);
-        if (random() < duplicate) out.push(Buffer.from(packet));
+        send();
+        if (random() < duplicate) send();
       }
     }
-    for (const one of delayed) if (one.kind === kind) one.left--;
-    const due = delayed.filter((one) => one.kind === kind && one.left < 0);
-    delayed = delayed.filter((one) => !due.includes(one));
-    return [...out, ...due.map((one) => one.packet)];
+    for (const one of delayed) if (--one.left < 0) one.send();
+    delayed = delayed.filter(({ left }) => left >= 0);
   };
 }
 
