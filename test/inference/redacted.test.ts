@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 /** What is shipped; a bench that times an encoder alone may do as it likes. */
 const FOLDERS = ['models', 'inference', 'sfu', 'recorder', 'gateway'];
 
-test('a raw picture given to an encoder does not compile', () => {
+test('a raw picture given to an encoder, or a raw frame given to viewers, does not compile', () => {
   const tsc = join(ROOT, 'node_modules', '.bin', 'tsc');
   const project = join(import.meta.dirname, 'redacted.tsconfig.json');
   const { status, stdout } = spawnSync(tsc, ['--noEmit', '-p', project], { encoding: 'utf8' });
