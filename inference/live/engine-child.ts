@@ -52,7 +52,8 @@ export class EngineChild {
     const child = new EngineChild(
       fork(join(import.meta.dirname, 'live-engine-process.ts'), {
         serialization: 'advanced',
-        execArgv: ['--max-semi-space-size=2'],
+        // Its JavaScript makes little garbage: a small young generation and no threads to collect it save 20 MB.
+        execArgv: ['--max-semi-space-size=2', '--single-threaded-gc'],
         // What parses strangers' bytes gets none of our environment. One heap a thread, glibc's habit, would keep tens
         // of megabytes that nobody uses.
         env: { MALLOC_ARENA_MAX: '2' },
