@@ -32,11 +32,12 @@ Examples:
   $ faceblur blur in.mp4 -o out.mp4 --report out.json --quiet     for scripts`;
 
 const SERVE_HELP = `
-Reads HOST (127.0.0.1), PORT (8080), DATA_DIR (./data), LOG_LEVEL (info) and the limits in .env.example.
+Serves the page, the API, WHIP and WHEP on PORT (8080), RTMP on RTMP_PORT (1935) and WebRTC's media on RTC_PORT
+(40000, UDP and TCP). Everything it writes goes below DATA_DIR (./data). .env.example lists all variables.
 
 Examples:
   $ faceblur serve
-  $ PORT=9000 faceblur serve`;
+  $ PORT=9000 RTMP_PORT=1936 RTC_PORT=41000 faceblur serve`;
 
 /**
  * Runs one `faceblur` command line, without the program's own name. Failures become one line on stderr.
@@ -83,7 +84,9 @@ function createProgram(outcome: { exitCode: number }): Command {
   const serve = program
     .command('serve')
     .summary('run the gateway with its start page')
-    .description('Runs the gateway: a start page and an HTTP API, on this machine only.')
+    .description(
+      'Runs the gateway: live streams in by WebRTC and RTMP, out blurred; a page and an API. On this machine only.',
+    )
     .addHelpText('after', SERVE_HELP)
     .action(async () => {
       const { runServe } = await import('./serve.ts');

@@ -19,8 +19,8 @@ export async function runServe(): Promise<number> {
   const interrupt = new Interrupt();
   const ready = () => resolveDetector({ ...config.modelLocations, allowDownload: false }, () => {});
   const server = await Server.create({ config, blurFile, ready, log });
-  process.stdout.write(`FaceBlur Gateway on ${server.url}\n`);
-  log.info({ rtmpPort: server.rtmpPort, rtcPort: config.rtc.port }, 'listening');
+  const { hostname } = new URL(server.url);
+  process.stdout.write(`FaceBlur Gateway on ${server.url}\nRTMP on rtmp://${hostname}:${server.rtmpPort}/live\n`);
   await new Promise<void>((resolve) => {
     if (interrupt.signal.aborted) resolve();
     interrupt.signal.addEventListener('abort', () => resolve(), { once: true });

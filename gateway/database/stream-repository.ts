@@ -1,16 +1,9 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../errors.ts';
 import type { StreamRecord, StreamStore } from '../live/streams.ts';
-import { readCursor, writeCursor } from './cursor.ts';
 import type { StreamsTable, Tables } from './tables.ts';
 
 export type StreamChange = Partial<Pick<StreamRecord, 'policy' | 'record' | 'push'>>;
-
-export interface StreamRecordPage {
-  readonly records: readonly StreamRecord[];
-  /** Where the next page begins; null at the end. */
-  readonly next: string | null;
-}
 
 /** Streams as they are stored: their addresses whole, of their keys the hash alone. */
 export class StreamRepository implements StreamStore {
@@ -52,26 +45,6 @@ export class StreamRepository implements StreamStore {
   async list(): Promise<StreamRecord[]> {
     const rows = await this.#db.selectFrom('streams').selectAll().orderBy('created_at').orderBy('id').execute();
     return rows.map(toRecord);
-  }
-
-  /**
-   * Some of them, in the same order.
-   * @param limit 1 or more
-   * @param cursor a page's `next`
-   * @throws GatewayError 'bad-request' for a cursor that is none of ours
-   */
-  async page(limit: number, cursor?: string): Promise<StreamRecordPage> {
-    let query = this.#db.selectFrom('streams').selectAll().orderBy('created_at').orderBy('id');
-    if (cursor !== undefined) {
-      const { createdAt, id } = readCursor(cursor);
-      query = query.where((is) =>
-        is.or([is('created_at', '>', createdAt), is.and([is('created_at', '=', createdAt), is('id', '>', id)])]),
-      );
-    }
-    // One more than asked for tells whether another page follows.
-    const rows = await query.limit(limit + 1).execute();
-    const records = rows.slice(0, limit).map(toRecord);
-    return { records, next: rows.length > limit ? writeCursor(records.at(-1)!) : null };
   }
 
   /** @returns false where there is no such stream */

@@ -10,27 +10,6 @@ const OPEN_PATHS = ['/whip/', '/whep/', '/hls/', '/recordings/', '/embed/'] as c
 /** How long a browser may go without asking again, in seconds; browsers take at most two hours. */
 const PREFLIGHT_MAX_AGE_S = 600;
 
-/**
- * Reads `CORS_ORIGINS`: `*`, or origins with commas between.
- * @returns null where an entry is no origin (a scheme of http or https, a host, a port where it is not the usual one)
- */
-export function readCorsOrigins(list: string): CorsOrigins | null {
-  if (list.trim() === '*') return '*';
-  const origins: string[] = [];
-  for (const entry of list
-    .split(',')
-    .map((one) => one.trim())
-    .filter(Boolean)) {
-    // A wildcard within an origin would match nothing.
-    if (entry.includes('*') || !URL.canParse(entry)) return null;
-    const { origin, protocol } = new URL(entry);
-    if ((protocol !== 'https:' && protocol !== 'http:') || origin !== entry.toLowerCase().replace(/\/$/, ''))
-      return null;
-    origins.push(origin);
-  }
-  return origins;
-}
-
 /** Whether a page of `origin` may use `path`; for `loopbackGuard`. */
 export function isOriginAllowed(origins: CorsOrigins): (origin: string, path: string) => boolean {
   return (origin, path) =>

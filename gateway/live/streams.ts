@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { LiveSfu, LiveStream, StreamSettings, StreamState } from '../../sfu/stream-types.ts';
-import { type Place, readCursor, writeCursor } from '../database/cursor.ts';
 import { GatewayError } from '../errors.ts';
 import { makeStreamKey, verifyKey } from '../stream-keys.ts';
+import { type Place, readCursor, writeCursor } from './cursor.ts';
 import type { NewStream, StreamChanges } from './schemas.ts';
 import { DEFAULT_STREAM_POLICY, mergePolicy, type StreamPolicy } from './stream-policy.ts';
 import { Turns } from './turns.ts';

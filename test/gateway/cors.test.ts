@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type CorsOrigins, readCorsOrigins } from '../../gateway/live/cors.ts';
+import type { CorsOrigins } from '../../gateway/live/cors.ts';
 import { bearer, errorOf, FRAGMENT, type Headers, KEY, OFFER, SDP, WhipApp } from './live/whip-app.ts';
 
 let whip: WhipApp;
@@ -70,27 +70,5 @@ describe('OPTIONS and other origins', () => {
       OFFER,
     );
     expect(await errorOf(rebound)).toMatchObject({ status: 403, code: 'foreign-host' });
-  });
-});
-
-describe('CORS_ORIGINS', () => {
-  test.each([
-    ['*', '*'],
-    ['', []],
-    ['https://a.example', ['https://a.example']],
-    [' https://A.example , http://localhost:3000/,', ['https://a.example', 'http://localhost:3000']],
-  ])('%j is read', (text, origins) => {
-    expect(readCorsOrigins(text)).toEqual(origins);
-  });
-
-  test.each([
-    'a.example',
-    'https://a.example/path',
-    'ftp://a.example',
-    'https://*.example.org',
-    'null',
-    '*,https://a.example',
-  ])('%j is refused', (text) => {
-    expect(readCorsOrigins(text)).toBeNull();
   });
 });
