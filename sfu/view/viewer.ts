@@ -12,6 +12,8 @@ export class Viewer {
   readonly transport: types.WebRtcTransport;
   readonly #consumers = new Map<types.MediaKind, types.Consumer>();
   #availableBps: number | null = null;
+  /** Packets sent, and sent again, at the last report. */
+  #counts = { packets: 0, again: 0 };
   #estimatedAt = 0;
 
   private constructor(group: ViewGroup, transport: types.WebRtcTransport) {
@@ -57,11 +59,14 @@ export class Viewer {
     const video = this.#consumers.get('video');
     const stats = video && !video.closed ? await video.getStats() : [];
     const sent = stats.find((stat) => stat.type === 'outbound-rtp');
+    const counts = { packets: sent?.packetCount ?? 0, again: sent?.packetsRetransmitted ?? 0 };
+    const again = (counts.again - this.#counts.again) / Math.max(1, counts.packets - this.#counts.packets);
+    this.#counts = counts;
     const fresh = performance.now() - this.#estimatedAt < ESTIMATE_LIFETIME_MS;
     return {
       availableBps: fresh ? this.#availableBps : null,
-      // RFC 3550 §6.4.1: an 8-bit fraction.
-      lossFraction: sent ? sent.fractionLost / 256 : null,
+      // RFC 3550 §6.4.1: an 8-bit fraction. What was sent again in the same stream does not count there any more.
+      lossFraction: sent ? Math.max(sent.fractionLost / 256, again) : null,
     };
   }
 

@@ -29,7 +29,8 @@ export class WhepViewer {
     this.#connection = connection;
   }
 
-  static async watch(codec: VideoCodec, negotiate: Negotiate): Promise<WhepViewer> {
+  /** @param loss part of what is sent to it that it never gets */
+  static async watch(codec: VideoCodec, negotiate: Negotiate, loss = 0): Promise<WhepViewer> {
     const connection = new RTCPeerConnection({
       codecs: { video: [codec === 'vp8' ? useVP8() : useH264()], audio: [useOPUS()] },
       iceServers: NO_ICE_SERVERS,
@@ -48,6 +49,7 @@ export class WhepViewer {
         });
       });
     }
+    if (loss > 0) loseInbound(connection, loss);
     connection.onTrack.subscribe((track) => {
       const kind = track.kind as 'video' | 'audio';
       track.onReceiveRtp.subscribe((packet) => {
@@ -65,6 +67,16 @@ export class WhepViewer {
 
   async close(): Promise<void> {
     await this.#connection.close();
+  }
+}
+
+/** Loses packets below the receiver, so that its reports tell of it. */
+function loseInbound(connection: RTCPeerConnection, loss: number): void {
+  for (const { receiver } of connection.getTransceivers()) {
+    const { handleRtpBySsrc } = receiver;
+    receiver.handleRtpBySsrc = (packet, extensions) => {
+      if (Math.random() >= loss) handleRtpBySsrc.call(receiver, packet, extensions);
+    };
   }
 }
 
