@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process';
-import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Figure, figureRow, isMet, type PartResult } from './live/figure.ts';
+import { busyPart } from './live/machine-load.ts';
 import type { PartOptions } from './live/part-options.ts';
 import { PARTS } from './live/parts.ts';
 import { formatTable, report } from './report.ts';
@@ -12,8 +12,8 @@ const PART_PROCESS = join(import.meta.dirname, 'live', 'part-process.ts');
 const PART_LIMIT_MS = 60 * 60 * 1000;
 /** A part that was asked to end has this long to end what it started. */
 const STOP_LIMIT_MS = 15_000;
-/** More runnable processes than this before a part begins, and its figures are not the machine's own. */
-const BUSY_LOAD = 0.5;
+/** Cores busier than this before a part begins, and its figures are not the machine's own. */
+const MAX_BUSY_BEFORE = 0.1;
 
 type Outcome = { readonly part: string } & ({ readonly result: PartResult } | { readonly error: string });
 
@@ -70,8 +70,10 @@ async function main(): Promise<void> {
   const figures: Figure[] = [];
   const notes: string[] = [];
   for (const part of parts) {
-    const load = loadavg()[0]!;
-    if (load > BUSY_LOAD) notes.push(`${part}: the machine was busy before it began (load ${load.toFixed(1)})`);
+    const busy = await busyPart();
+    if (busy > MAX_BUSY_BEFORE) {
+      notes.push(`${part}: NOT ALONE: the machine was ${Math.round(100 * busy)} % busy before it began`);
+    }
     const outcome = await runPart(part, options);
     outcomes.push(outcome);
     if ('error' in outcome) {

@@ -50,7 +50,6 @@ export class AnnouncedProcess {
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const url = /http:\/\/\S+/.exec(line)?.[0];
       if (url) announced.resolve(url);
-      else keep(line);
     });
     child.once('error', announced.reject);
     const timer = setTimeout(() => announced.reject(new Error('it did not start in time')), START_LIMIT_MS);

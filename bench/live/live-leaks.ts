@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { WhepViewer } from '../../test/live/whep-viewer.ts';
 import { chooseClips, prepareClip } from '../clips.ts';
 import { framesOf, type LiveLeakFigures, measureLiveLeaks } from '../received-video.ts';
@@ -27,7 +24,7 @@ interface ClipRun {
   readonly stats: StatsView | null;
 }
 
-async function runClip(gateway: GatewayProcess, clip: RtmpClip, lookahead: number, folder: string): Promise<ClipRun> {
+async function runClip(gateway: GatewayProcess, clip: RtmpClip, lookahead: number): Promise<ClipRun> {
   const { api } = gateway;
   const stream = await api.create(`leaks-${clip.clip.name}-${lookahead}`, lookahead);
   const publisher = await RtmpPublisher.start(clip, stream);
@@ -42,7 +39,7 @@ async function runClip(gateway: GatewayProcess, clip: RtmpClip, lookahead: numbe
       const { file, truth, name } = clip.clip;
       const frames = framesOf(viewer.of('video'), 'h264');
       const { indexOf } = clip;
-      const figures = await measureLiveLeaks({ source: file, truth, frames, codec: 'h264', folder, indexOf });
+      const figures = await measureLiveLeaks({ source: file, truth, frames, codec: 'h264', indexOf });
       return { clip: name, lookahead, figures, due: truth.frames.length, stats };
     } finally {
       await viewer.close();
@@ -57,20 +54,15 @@ async function runClip(gateway: GatewayProcess, clip: RtmpClip, lookahead: numbe
 export async function measureLeaksLive(options: PartOptions): Promise<PartResult> {
   const recipes = chooseClips(options.clips);
   const runs: ClipRun[] = [];
-  const folder = await mkdtemp(join(tmpdir(), 'faceblur-bench-leaks-'));
-  try {
-    await using gateway = await GatewayProcess.start({ profile: options.profile });
-    for (const [index, recipe] of recipes.entries()) {
-      const clip = await singleClip(await prepareClip(recipe));
-      for (const lookahead of index % 2 === 0 ? LOOKAHEADS : LOOKAHEADS.toReversed()) {
-        runs.push(await runClip(gateway, clip, lookahead, folder));
-        const { figures, due } = runs.at(-1)!;
-        const leaked = `${figures.leaked} of ${figures.faceFrames} face-frames leaked`;
-        console.error(`leaks ${recipe.name}, look-ahead ${lookahead}: ${leaked}, ${figures.frames}/${due} pictures`);
-      }
+  await using gateway = await GatewayProcess.start({ profile: options.profile });
+  for (const [index, recipe] of recipes.entries()) {
+    const clip = await singleClip(await prepareClip(recipe));
+    for (const lookahead of index % 2 === 0 ? LOOKAHEADS : LOOKAHEADS.toReversed()) {
+      runs.push(await runClip(gateway, clip, lookahead));
+      const { figures, due } = runs.at(-1)!;
+      const leaked = `${figures.leaked} of ${figures.faceFrames} face-frames leaked`;
+      console.error(`leaks ${recipe.name}, look-ahead ${lookahead}: ${leaked}, ${figures.frames}/${due} pictures`);
     }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
   return resultOf(runs);
 }

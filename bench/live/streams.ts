@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { WhepViewer } from '../../test/live/whep-viewer.ts';
 import { chooseClips, prepareClip } from '../clips.ts';
 import { framesOf, type LiveLeakFigures, measureLiveLeaks } from '../received-video.ts';
@@ -161,20 +158,15 @@ async function runWith(count: number, clips: readonly RtmpClip[], seconds: numbe
 
 /** What leaked in the pictures that the viewers got while it was measured. */
 async function leaksOf(lives: readonly Live[], fromMs: number, toMs: number): Promise<Run['leaks']> {
-  const folder = await mkdtemp(join(tmpdir(), 'faceblur-bench-streams-'));
   const all: LiveLeakFigures[] = [];
-  try {
-    for (const { viewer, clip } of lives) {
-      const frames = framesOf(viewer.of('video'), 'h264');
-      const inTime = frames.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
-      const step = Math.max(1, Math.floor(inTime.length / LEAK_FRAMES_PER_STREAM));
-      const searched = new Set(inTime.filter((_, i) => i % step === 0));
-      const indexOf = (frame: (typeof frames)[number]) => (searched.has(frame) ? clip.indexOf(frame) : null);
-      const { file, truth } = clip.clip;
-      all.push(await measureLiveLeaks({ source: file, truth, frames, codec: 'h264', folder, indexOf }));
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  for (const { viewer, clip } of lives) {
+    const frames = framesOf(viewer.of('video'), 'h264');
+    const inTime = frames.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
+    const step = Math.max(1, Math.floor(inTime.length / LEAK_FRAMES_PER_STREAM));
+    const searched = new Set(inTime.filter((_, i) => i % step === 0));
+    const indexOf = (frame: (typeof frames)[number]) => (searched.has(frame) ? clip.indexOf(frame) : null);
+    const { file, truth } = clip.clip;
+    all.push(await measureLiveLeaks({ source: file, truth, frames, codec: 'h264', indexOf }));
   }
   const faceFrames = sum(all.map((one) => one.faceFrames));
   const leaked = sum(all.map((one) => one.leaked));
