@@ -95,6 +95,8 @@ export interface RtcPeer {
   close(): Promise<void>;
   /** It ended: the stream or its worker did. @returns its unsubscribe */
   onClosed(listener: (reason: string) => void): () => void;
+  /** One of its transports ended, by no doing of its own, and the peer goes on. @returns its unsubscribe */
+  onTransportClosed(listener: (transport: string, reason: string) => void): () => void;
 }
 
 /** One stream, live or not, as the gateway sees it. */

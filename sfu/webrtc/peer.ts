@@ -34,6 +34,7 @@ export class Peer implements RtcPeer {
   readonly id = randomUUID();
   readonly #options: PeerOptions;
   readonly #listeners = new Set<(reason: string) => void>();
+  readonly #transportListeners = new Set<(transport: string, reason: string) => void>();
   readonly #consumers = new Map<string, types.Consumer>();
   #send: SendSide | null = null;
   #viewer: Viewer | null = null;
@@ -127,6 +128,11 @@ export class Peer implements RtcPeer {
     return () => this.#listeners.delete(listener);
   }
 
+  onTransportClosed(listener: (transport: string, reason: string) => void): () => void {
+    this.#transportListeners.add(listener);
+    return () => this.#transportListeners.delete(listener);
+  }
+
   #end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -136,6 +142,7 @@ export class Peer implements RtcPeer {
     this.#options.onClose();
     for (const listener of this.#listeners) listener(reason);
     this.#listeners.clear();
+    this.#transportListeners.clear();
   }
 
   async #openSend(): Promise<types.WebRtcTransport> {
@@ -153,7 +160,9 @@ export class Peer implements RtcPeer {
         if (state === 'failed') this.#endSend('connection-lost', 'the connection failed');
       });
       room.router.observer.once('close', () => {
-        if (this.#send === send) this.#send = null;
+        if (this.#send !== send) return;
+        this.#send = null;
+        this.#tellClosed(transport, 'the publish ended');
       });
       return transport;
     } catch (error) {
@@ -168,7 +177,7 @@ export class Peer implements RtcPeer {
     this.#viewer = viewer;
     viewer.transport.on('icestatechange', (state) => state === 'disconnected' && viewer.close());
     viewer.transport.on('dtlsstatechange', (state) => state === 'closed' && viewer.close());
-    viewer.transport.on('routerclose', () => this.#tell('the stream ended'));
+    viewer.transport.on('routerclose', () => this.#viewingEnded(viewer.transport));
     viewer.transport.observer.once('close', () => {
       if (this.#viewer === viewer) this.#viewer = null;
     });
@@ -181,6 +190,7 @@ export class Peer implements RtcPeer {
     if (!(source instanceof WebRtcSource)) throw new SfuError('not-live', 'no WebRTC publisher is there to preview');
     const transport = await source.room.createTransport();
     this.#raw = { transport, source };
+    transport.on('routerclose', () => this.#tellClosed(transport, 'the publish ended'));
     transport.observer.once('close', () => {
       if (this.#raw?.transport === transport) this.#raw = null;
     });
@@ -219,8 +229,15 @@ export class Peer implements RtcPeer {
     return [this.#send?.transport, this.#viewer?.transport, this.#raw?.transport].find((t) => t?.id === id);
   }
 
-  #tell(reason: string): void {
-    for (const listener of this.#listeners) listener(reason);
+  /** What it sends goes on. */
+  #viewingEnded(transport: types.WebRtcTransport): void {
+    if (this.#send && !this.#send.room.worker.died) this.#tellClosed(transport, 'the stream ended');
+    else this.#end('the stream ended');
+  }
+
+  /** A transport that mediasoup closes sends nothing any more, not even that: browsers take 15 s to find out. */
+  #tellClosed({ id }: types.WebRtcTransport, reason: string): void {
+    for (const listener of this.#transportListeners) listener(id, reason);
   }
 
   #mustBeOpen(): void {

@@ -174,6 +174,7 @@ export class FakePeer implements RtcPeer {
   readonly #index: number;
   readonly #parts = new Set<string>();
   readonly #listeners = new Set<(reason: string) => void>();
+  readonly #transportListeners = new Set<(transport: string, reason: string) => void>();
 
   constructor(stream: FakeStream) {
     this.#stream = stream;
@@ -222,6 +223,15 @@ export class FakePeer implements RtcPeer {
   onClosed(listener: (reason: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onTransportClosed(listener: (transport: string, reason: string) => void): () => void {
+    this.#transportListeners.add(listener);
+    return () => this.#transportListeners.delete(listener);
+  }
+
+  endTransport(transport: string, reason: string): void {
+    for (const listener of this.#transportListeners) listener(transport, reason);
   }
 
   end(reason: string): void {

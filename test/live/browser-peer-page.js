@@ -2,6 +2,8 @@
 import { Device } from 'mediasoup-client';
 
 const ANSWER_MS = 10_000;
+/** Browsers begin with 300 kbit/s where nobody says otherwise, and take long to reach what the picture needs. */
+const START_KBPS = 1500;
 
 /** One WebSocket: each request with the answer to it, and the events in between. */
 class Connection {
@@ -33,7 +35,7 @@ class Connection {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no answer to ${type}`)), ANSWER_MS);
-      this.#waiting.set(id, ({ ok, error, ...rest }) => {
+      this.#waiting.set(id, ({ ok, error, id: _asked, ...rest }) => {
         clearTimeout(timer);
         this.#waiting.delete(id);
         if (ok) resolve(rest);
@@ -54,6 +56,9 @@ class BrowserPeer {
   #stream;
   #device = new Device();
   #consumers = [];
+  /** The transports that it made last. */
+  sending = null;
+  watching = null;
 
   static async open(stream) {
     const connection = await Connection.open();
@@ -79,6 +84,7 @@ class BrowserPeer {
   /** @returns the media types that it sends */
   async publish({ key, mimeType }) {
     const transport = await this.#transport('send');
+    this.sending = transport;
     transport.on('produce', ({ kind, rtpParameters }, resolve, reject) => {
       this.ask('rtc.produce', { transport: transport.id, kind, rtpParameters, key }).then(
         ({ producer }) => resolve({ id: producer }),
@@ -89,7 +95,8 @@ class BrowserPeer {
     const sent = [];
     for (const track of camera.getTracks()) {
       const codec = this.#device.sendRtpCapabilities.codecs.find((offered) => offered.mimeType === mimeType);
-      const producer = await transport.produce({ track, ...(track.kind === 'video' ? { codec } : {}) });
+      const video = { codec, codecOptions: { videoGoogleStartBitrate: START_KBPS } };
+      const producer = await transport.produce({ track, ...(track.kind === 'video' ? video : {}) });
       sent.push(producer.rtpParameters.codecs[0].mimeType);
     }
     return sent.sort();
@@ -98,6 +105,7 @@ class BrowserPeer {
   /** Plays the stream in the page's video. @returns the media types that come */
   async watch({ raw = false } = {}) {
     const transport = await this.#transport('recv', raw);
+    this.watching = transport;
     const { recvRtpCapabilities: rtpCapabilities } = this.#device;
     const media = new MediaStream();
     for (const kind of ['video', 'audio']) {

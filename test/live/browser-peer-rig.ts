@@ -9,9 +9,8 @@ import { PlayedPicture } from '../gateway/played-picture.ts';
 import { LiveServer } from './live-server.ts';
 
 const PAGE_SCRIPT = fileURLToPath(new URL('browser-peer-page.js', import.meta.url));
-const PAGE_PATH = '/browser-peer';
 const SCRIPT_PATH = '/browser-peer.js';
-const PAGE = `<!doctype html><video playsinline muted></video><script type="module" src="${SCRIPT_PATH}"></script>`;
+const PAGE = `<!doctype html><video playsinline></video><script type="module" src="${SCRIPT_PATH}"></script>`;
 
 /** The whole server, and a browser whose camera films faces and whose pages hold mediasoup-client. */
 export class BrowserPeerRig {
@@ -33,6 +32,8 @@ export class BrowserPeerRig {
     const camera = join(server.folder, 'camera.mjpeg');
     await ffmpeg('-i', clip.path, '-an', '-c:v', 'mjpeg', '-q:v', '2', camera);
     const browser = await LivePageRig.launch(
+      // Sound that is muted is not decoded either, and nobody is there to click.
+      '--autoplay-policy=no-user-gesture-required',
       '--use-fake-device-for-media-stream',
       '--use-fake-ui-for-media-stream',
       `--use-file-for-fake-video-capture=${camera}`,
@@ -44,12 +45,13 @@ export class BrowserPeerRig {
   async openPeer(stream: string): Promise<Page> {
     const context = await this.#browser.newContext();
     const page = await context.newPage();
-    const url = `${this.server.server.url}${PAGE_PATH}`;
-    await page.route(url, (route) => route.fulfill({ contentType: 'text/html', body: PAGE }));
-    await page.route(`${this.server.server.url}${SCRIPT_PATH}`, (route) =>
-      route.fulfill({ contentType: 'text/javascript', body: this.#script }),
-    );
-    await page.goto(url);
+    const { url } = this.server.server;
+    await page.route(`${url}${SCRIPT_PATH}`, (route) => {
+      return route.fulfill({ contentType: 'text/javascript', body: this.#script });
+    });
+    // An answer of the server's: with the rules that its pages have for what they load and connect to.
+    await page.goto(`${url}/healthz`);
+    await page.setContent(PAGE);
     await page.evaluate(`openPeer(${JSON.stringify(stream)})`);
     return page;
   }

@@ -5,8 +5,11 @@ import type { PlayedFigures } from '../gateway/played-picture.ts';
 import { BrowserPeerRig } from './browser-peer-rig.ts';
 import type { MadeStream } from './live-server.ts';
 
-/** As the start page's: the clip is coded three times on its way, at bitrates of live video. */
-const MIN_PSNR_OUTSIDE_DB = 23;
+/**
+ * The clip is coded three times on its way, at bitrates of live video whose estimates have only begun: seen are 22 to
+ * 26, and 28 raw. A picture that is covered whole, at 40 by 22 cells, has 18.
+ */
+const MIN_PSNR_OUTSIDE_DB = 21;
 /** Pictures read off the player: several seconds of them. */
 const PICTURES = 25;
 /** So many of them are different ones of the clip, at least: the picture moves. */
@@ -22,6 +25,10 @@ const ask = (page: Page, type: string, fields: object) =>
 /** Ends the socket, and leaves alone what the page has of connections. */
 const hangUp = (page: Page) => page.evaluate('peer.close()');
 const events = (page: Page) => page.evaluate('peer.events') as Promise<Record<string, unknown>[]>;
+
+/** Waits until a page is told that a transport, or all that it has on a stream, ended. */
+const closed = (page: Page, what: object) =>
+  vi.waitFor(async () => expect(await events(page)).toContainEqual({ type: 'rtc.closed', ...what }), PATIENCE);
 
 async function expectSound(page: Page): Promise<void> {
   const before = await page.evaluate('peer.heard()');
@@ -95,9 +102,27 @@ describe.skipIf(!canRunLivePage)('a browser with mediasoup-client on /ws', () =>
     await expect(watch(viewer, { raw: true })).rejects.toThrow(/forbidden/);
     // Not with a transport that it may have, either.
     expect(await watch(viewer)).toContain('video/VP8');
-    const rtpCapabilities = await ask(viewer, 'rtc.capabilities', { stream: stream.id });
-    const consume = { stream: stream.id, kind: 'video', raw: true, ...(rtpCapabilities as object) };
+    const capabilities = (await ask(viewer, 'rtc.capabilities', { stream: stream.id })) as object;
+    const consume = { stream: stream.id, kind: 'video', raw: true, ...capabilities };
     await expect(ask(viewer, 'rtc.consume', consume)).rejects.toThrow(/forbidden/);
+  });
+
+  test('is told when another with the key takes over, and its socket ends nothing of the other’s', async () => {
+    const stream = await rig.server.makeStream();
+    const first = await rig.openPeer(stream.id);
+    await publish(first, stream);
+    await rig.server.untilLive(stream.id);
+    const second = await rig.openPeer(stream.id);
+    await publish(second, stream);
+    const transport = await first.evaluate('peer.sending.id');
+    await closed(first, { stream: stream.id, transport, reason: 'the publish ended' });
+    await hangUp(first);
+
+    await rig.server.untilLive(stream.id);
+    const viewer = await rig.openPeer(stream.id);
+    await watch(viewer);
+    expectCovered(await rig.played.measure(viewer, 'video', PICTURES));
+    expect(await rig.server.state(stream.id)).toBe('live');
   });
 
   test('that sends and watches on one socket goes on sending when its watching ends, until the socket does', async () => {
@@ -110,12 +135,17 @@ describe.skipIf(!canRunLivePage)('a browser with mediasoup-client on /ws', () =>
     // RTMP takes H.264 alone: viewers of VP8 end, and come again.
     const push = ['rtmp://127.0.0.1:1/live/nowhere'];
     expect((await rig.server.call('PATCH', `/v1/streams/${stream.id}`, { push })).status).toBe(200);
+    const transport = await page.evaluate('peer.watching.id');
+    await closed(page, { stream: stream.id, transport, reason: 'the stream ended' });
     await vi.waitFor(async () => expect(await watch(page)).toContain('video/H264'), PATIENCE);
     expectCovered(await rig.played.measure(page, 'video', PICTURES));
     expect(await rig.server.state(stream.id)).toBe('live');
 
     await hangUp(page);
-    await vi.waitFor(async () => expect(await rig.server.state(stream.id)).not.toBe('live'), PATIENCE);
+    await vi.waitFor(async () => {
+      const { body } = await rig.server.call('GET', `/v1/streams/${stream.id}`);
+      expect(body).toMatchObject({ state: expect.stringMatching(/draining|idle/), reason: 'the publisher left' });
+    }, PATIENCE);
   });
 });
 

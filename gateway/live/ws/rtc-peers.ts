@@ -124,6 +124,10 @@ export class RtcPeers {
       this.#forget(stream, peer);
       this.#options.tell({ type: 'rtc.closed', stream, reason }, false);
     });
+    peer.onTransportClosed((transport, reason) => {
+      this.#parts.delete(transport);
+      this.#options.tell({ type: 'rtc.closed', stream, transport, reason }, false);
+    });
     return peer;
   }
 

@@ -160,6 +160,21 @@ describe('WebRTC', () => {
     });
   });
 
+  test('goes on when one of its transports ends, and the connection hears which', async () => {
+    await liveStream('a');
+    const client = await server.connect();
+    const { transport } = await client.request({ type: 'rtc.createTransport', stream: 'a', direction: 'recv' });
+    const [peer] = server.sfu.stream('a').peers;
+    peer!.endTransport(transport.id, 'the stream ended');
+    await client.hears(({ type }) => type === 'rtc.closed');
+    expect(client.events('rtc.closed')).toEqual([
+      { type: 'rtc.closed', stream: 'a', transport: transport.id, reason: 'the stream ended' },
+    ]);
+    expect((await client.request({ type: 'rtc.close', transport: transport.id })).error.code).toBe('not-found');
+    expect((await client.request({ type: 'rtc.createTransport', stream: 'a', direction: 'recv' })).ok).toBe(true);
+    expect(server.sfu.stream('a').peers).toHaveLength(1);
+  });
+
   test('is left stream by stream', async () => {
     await liveStream('a');
     const client = await server.connect();
