@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { serveStatic } from '@hono/node-server/serve-static';
-import { type Context, Hono } from 'hono';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { type RequestIdVariables, requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
@@ -84,8 +84,11 @@ export function createApp({ clips, live, publicUrl, corsOrigins, ready, log }: A
   };
   app.route('/', whipRoutes({ streams: doors, log, corsOrigins }));
 
-  const files = serveStatic({ root: WEB_DEMO, onFound: (_path, c) => c.header('Cache-Control', 'no-cache') });
+  const files = serveStatic({ root: WEB_DEMO });
+  app.use('/*', noCache);
   app.get('/', files);
+  // Also of streams that are not there: the page says so, and only to those who may watch whether one is.
+  app.get('/embed/:stream{[A-Za-z0-9-]{1,64}}', serveStatic({ root: WEB_DEMO, path: 'watch.html' }));
   app.use('/*', files);
 
   app.notFound((c) => errorResponse(c, new GatewayError('not-found', 'there is nothing at this address')));
@@ -98,6 +101,13 @@ export function createApp({ clips, live, publicUrl, corsOrigins, ready, log }: A
   });
   return app;
 }
+
+/** Pages and scripts of one version belong together: browsers ask each time whether theirs is the present one. */
+const noCache: MiddlewareHandler = (c, next) => {
+  // Not in serveStatic's onFound, which comes when its answer is made already.
+  c.header('Cache-Control', 'no-cache');
+  return next();
+};
 
 function refuseMethod(c: Context, allowed: string[]): Response {
   const response = errorResponse(c, new GatewayError('method-not-allowed', `${c.req.method} is not possible here`));

@@ -63,7 +63,7 @@ export class LiveStream {
 
   /** The page that only shows it. */
   get watchUrl() {
-    return new URL(`/watch.html?stream=${this.id}`, location.href).href;
+    return this.#view.play.page;
   }
 
   /** Changes how faces are covered, from the next frame on. @throws Refusal */

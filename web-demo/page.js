@@ -104,12 +104,13 @@ function leaveClip() {
   originalUrl = null;
 }
 
-function startOver() {
+/** @param focus what the keyboard goes on from: the way in that was taken before */
+function startOver(focus = 'file') {
   leaveClip();
   element('file').value = '';
   show('empty');
   say('');
-  element('file').focus();
+  element(focus).focus();
 }
 
 function take(files) {
@@ -123,7 +124,7 @@ function showLive() {
 
 function leaveLive() {
   live.delete();
-  startOver();
+  startOver('live-camera');
 }
 
 for (const id of ['live-camera', 'again-camera']) {
@@ -149,7 +150,7 @@ element('live-encoder').addEventListener('click', () => {
 element('live-delete').addEventListener('click', leaveLive);
 
 element('file').addEventListener('change', (event) => take(event.target.files));
-for (const id of ['cancel', 'retry', 'another']) element(id).addEventListener('click', startOver);
+for (const id of ['cancel', 'retry', 'another']) element(id).addEventListener('click', () => startOver());
 
 // A file dropped beside the zone must not make the browser leave the page.
 const acceptsDrop = () => !element('empty').hidden;

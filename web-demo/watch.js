@@ -1,5 +1,5 @@
-// The page that only watches: `/watch.html?stream=ID` or `/embed/ID`, and `#token=…` where viewers need one. What stands
-// behind the # is not sent to servers.
+// The page that only watches: `/embed/ID`, and `#token=…` where viewers need one. What stands behind the # is not sent to
+// servers.
 import { Screen } from './screen.js';
 import { StreamViewer } from './stream-viewer.js';
 
@@ -13,7 +13,7 @@ const WORDS = {
 };
 
 const element = (id) => document.getElementById(id);
-const id = new URLSearchParams(location.search).get('stream') ?? /^\/embed\/([^/]+)$/.exec(location.pathname)?.[1];
+const id = /^\/embed\/([^/]+)$/.exec(location.pathname)?.[1];
 const token = new URLSearchParams(location.hash.slice(1)).get('token');
 const screen = new Screen(element('watched'));
 const { video } = screen;

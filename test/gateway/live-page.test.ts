@@ -222,7 +222,9 @@ describe.skipIf(!canRunLivePage)('live half of the start page in Chromium', () =
     await page.click('#live-camera');
     await live();
     const watch = await page.context().newPage();
-    await watch.goto((await page.locator('#live-recipes a').getAttribute('href'))!);
+    const link = (await page.locator('#live-recipes a').getAttribute('href'))!;
+    expect(new URL(link).pathname).toBe(`/embed/${(await stored()).id}`);
+    await watch.goto(link);
     await says('#watched', 'Live', watch);
     covered(await measure('#watched', watch));
     await page.click('#live-stop');
