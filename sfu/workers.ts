@@ -151,6 +151,19 @@ export class Workers {
   }
 }
 
+/**
+ * Closes a router and the transports on it. Transports first: mediasoup's WebRtcServer keeps those whose router closes
+ * before them, and all that hangs on them, for as long as it lives. Owners hear 'routerclose' all the same.
+ */
+export function closeRouter(router: types.Router, transports: Iterable<types.WebRtcTransport>): void {
+  const open = [...transports];
+  for (const transport of open) {
+    transport.emit('routerclose');
+    transport.close();
+  }
+  router.close();
+}
+
 async function startWorker(options: WorkersOptions, index: number): Promise<MediaWorker> {
   const { workerBin, host, announcedAddress } = options;
   const port = options.port === 0 ? {} : { port: options.port + index };

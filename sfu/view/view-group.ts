@@ -3,7 +3,7 @@ import type { VideoCodec } from '../../inference/live/coded-media.ts';
 import { ROUTER_CODECS } from '../codecs.ts';
 import { keyframeRequestsIn } from '../rtp/rtcp.ts';
 import { type ViewOffer, viewRouterCodecs } from '../sdp/whep-offer.ts';
-import type { MediaWorker } from '../workers.ts';
+import { closeRouter, type MediaWorker } from '../workers.ts';
 import { type RedactedPackets, RedactedProducer, SoundProducer } from './redacted-producer.ts';
 
 /** What of a viewer's offer fixes the payload types that it must be sent; null for a mediasoup-client, which takes ours. */
@@ -25,6 +25,7 @@ export class ViewGroup {
   readonly audio: SoundProducer;
   readonly #direct: types.DirectTransport;
   readonly #worker: MediaWorker;
+  readonly #transports = new Set<types.WebRtcTransport>();
 
   private constructor(
     worker: MediaWorker,
@@ -79,17 +80,20 @@ export class ViewGroup {
     if (!this.closed) this.#direct.sendRtcp(report);
   }
 
-  createTransport(options: { iceConsentTimeout: number }): Promise<types.WebRtcTransport> {
-    return this.router.createWebRtcTransport({
+  async createTransport(options: { iceConsentTimeout: number }): Promise<types.WebRtcTransport> {
+    const transport = await this.router.createWebRtcTransport({
       webRtcServer: this.#worker.webRtcServer,
       initialAvailableOutgoingBitrate: INITIAL_OUTGOING_BPS,
       ...options,
     });
+    this.#transports.add(transport);
+    transport.observer.once('close', () => this.#transports.delete(transport));
+    return transport;
   }
 
   /** Ends its viewers with it. */
   close(): void {
-    this.router.close();
+    closeRouter(this.router, this.#transports);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { types } from 'mediasoup';
 import { ROUTER_CODECS } from '../codecs.ts';
-import type { MediaWorker } from '../workers.ts';
+import { closeRouter, type MediaWorker } from '../workers.ts';
 
 /** A peer that says nothing for so long is gone (RFC 7675 §5.1 asks for 30 s; a publisher comes back sooner). */
 export const ICE_CONSENT_TIMEOUT_S = 6;
@@ -13,6 +13,7 @@ export class IngestRoom {
   readonly worker: MediaWorker;
   readonly router: types.Router;
   readonly direct: types.DirectTransport;
+  readonly #transports = new Set<types.WebRtcTransport>();
 
   private constructor(worker: MediaWorker, router: types.Router, direct: types.DirectTransport) {
     this.worker = worker;
@@ -30,17 +31,20 @@ export class IngestRoom {
     }
   }
 
-  createTransport(): Promise<types.WebRtcTransport> {
-    return this.router.createWebRtcTransport({
+  async createTransport(): Promise<types.WebRtcTransport> {
+    const transport = await this.router.createWebRtcTransport({
       webRtcServer: this.worker.webRtcServer,
       iceConsentTimeout: ICE_CONSENT_TIMEOUT_S,
       initialAvailableOutgoingBitrate: INITIAL_BPS,
     });
+    this.#transports.add(transport);
+    transport.observer.once('close', () => this.#transports.delete(transport));
+    return transport;
   }
 
   /** Its transports, producers and consumers end with it. */
   close(): void {
-    this.router.close();
+    closeRouter(this.router, this.#transports);
   }
 }
 
