@@ -17,7 +17,12 @@ export async function runServe(): Promise<number> {
   const config = loadServerConfig();
   const log = pino({ level: config.logLevel }, pino.destination(2));
   const interrupt = new Interrupt();
-  const ready = () => resolveDetector({ ...config.modelLocations, allowDownload: false }, () => {});
+  const models = { ...config.modelLocations, allowDownload: false };
+  const ready = () => resolveDetector(models, () => {});
+  // Once, and at the start: a detector that live video is too fast for must not go unnoticed. `/readyz` tells of none.
+  await resolveDetector(models, (message) => log.warn(message)).catch((error) =>
+    log.error({ err: error }, 'no detector'),
+  );
   const server = await Server.create({ config, blurFile, ready, log });
   const { hostname } = new URL(server.url);
   process.stdout.write(`FaceBlur Gateway on ${server.url}\nRTMP on rtmp://${hostname}:${server.rtmpPort}/live\n`);

@@ -13,6 +13,7 @@ import {
 } from '../../bench/received-video.ts';
 import { type FaceClip, makeFaceClip } from '../clips/face-clip.ts';
 import { ffmpeg, hasFfmpeg } from '../clips/ffmpeg.ts';
+import { hasLiveDetector, LIVE } from '../clips/live-detector.ts';
 import { lipSyncMs, makeFlashAndBeep } from './lip-sync.ts';
 import { forMs, until } from './live-rig.ts';
 import { LiveServer, type MadeStream } from './live-server.ts';
@@ -119,7 +120,7 @@ describe.skipIf(!hasFfmpeg).each([
     }
   });
 
-  test('what is seen and what is heard stay together', async () => {
+  test.skipIf(!hasLiveDetector)(`what is seen and what is heard stay together ${LIVE}`, async () => {
     const stream = await server.makeStream();
     await publish(flashAndBeep, stream);
     await server.untilLive(stream.id);

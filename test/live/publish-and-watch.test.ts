@@ -4,6 +4,7 @@ import type { VideoCodec } from '../../inference/live/coded-media.ts';
 import { parseRtpPacket } from '../../sfu/rtp/rtp-packet.ts';
 import type { Stream } from '../../sfu/stream.ts';
 import { hasFfmpeg } from '../clips/ffmpeg.ts';
+import { hasLiveDetector, LIVE } from '../clips/live-detector.ts';
 import { forMs, LiveRig, until } from './live-rig.ts';
 import type { WhepViewer } from './whep-viewer.ts';
 
@@ -57,7 +58,7 @@ describe.skipIf(!hasFfmpeg).each<VideoCodec>(['vp8', 'h264'])('%s by WHIP to WHE
     for (const { rtpTimestamp } of framesOf(viewer.of('video'), codec)) expect(rtpTimestamp % 3000).toBe(0);
   });
 
-  test('sound is there, whole, and in step with the picture', async () => {
+  test.skipIf(!hasLiveDetector)(`sound is there, whole, and in step with the picture ${LIVE}`, async () => {
     const audio = viewer.of('audio').map(({ rtp, atMs }) => ({ packet: parseRtpPacket(rtp)!, atMs }));
     const clip = await rig.coded(codec);
     expect(audio.length).toBeGreaterThan(150);

@@ -4,6 +4,7 @@ import { codeLive, readAnnexB } from '../../../bench/live-source.ts';
 import type { Detector } from '../../../inference/detect/detector.ts';
 import type { CodedVideo, VideoCodec } from '../../../inference/live/coded-media.ts';
 import { type FaceClip, makeFaceClip } from '../../clips/face-clip.ts';
+import { hasLiveDetector, LIVE } from '../../clips/live-detector.ts';
 import { temporaryFolder } from '../../clips/temporary-folder.ts';
 import { openTestDetector } from '../../clips/test-detector.ts';
 import { decodeAll, facesInOutput, psnrAwayFromFaces } from './decoded-output.ts';
@@ -33,7 +34,7 @@ afterEach(async () => {
 });
 afterAll(() => detector?.close());
 
-test('the detector finds every face of the source in the source', async () => {
+test.skipIf(!hasLiveDetector)(`the detector finds every face of the source in the source ${LIVE}`, async () => {
   const found = await facesInOutput('h264', coded.h264, detector, { truth: clip.truth, frameOf, minScore: FACE_SCORE });
   const there = clip.truth.frames.reduce((sum, faces) => sum + faces.length, 0);
   expect(found.length).toBeGreaterThan(0.9 * there);
@@ -46,24 +47,27 @@ describe.each([
   ['h264', 'h264', 3],
   ['h264', 'vp8', 3],
 ] as const)('%s to %s with %i frames of look-ahead', (input, output, lookaheadFrames) => {
-  test('faces are covered, the rest is as it was, and every picture keeps its time', async () => {
-    run = await EngineRun.start({ input, output, policy: { lookaheadFrames } });
-    const frames = coded[input];
-    await run.feed(frames);
-    await run.received(frames.length);
-    expect(run.video.map(({ pts }) => pts)).toEqual(frames.map(({ pts }) => pts));
-    expect(run.video[0]?.isKeyframe).toBe(true);
-    expect(run.video.slice(1).filter(({ isKeyframe }) => isKeyframe)).toEqual([]);
-    const left = { codec: output, frames: run.video };
-    const options = { truth: clip.truth, frameOf, minScore: FACE_SCORE };
-    expect(await facesInOutput(output, run.video, detector, options)).toEqual([]);
-    expect(await psnrAwayFromFaces({ codec: input, frames }, left, clip.truth, frameOf)).toBeGreaterThan(MIN_PSNR_DB);
-    const stats = await run.nextStats();
-    const { detected, bracketed, covered } = stats.frames;
-    expect(stats.frames).toMatchObject({ in: frames.length, out: frames.length, covered: 0, dropped: {} });
-    expect(detected + bracketed + covered).toBe(frames.length);
-    if (lookaheadFrames === 0) expect(detected).toBe(frames.length);
-  });
+  test.skipIf(!hasLiveDetector)(
+    `faces are covered, the rest is as it was, and every picture keeps its time ${LIVE}`,
+    async () => {
+      run = await EngineRun.start({ input, output, policy: { lookaheadFrames } });
+      const frames = coded[input];
+      await run.feed(frames);
+      await run.received(frames.length);
+      expect(run.video.map(({ pts }) => pts)).toEqual(frames.map(({ pts }) => pts));
+      expect(run.video[0]?.isKeyframe).toBe(true);
+      expect(run.video.slice(1).filter(({ isKeyframe }) => isKeyframe)).toEqual([]);
+      const left = { codec: output, frames: run.video };
+      const options = { truth: clip.truth, frameOf, minScore: FACE_SCORE };
+      expect(await facesInOutput(output, run.video, detector, options)).toEqual([]);
+      expect(await psnrAwayFromFaces({ codec: input, frames }, left, clip.truth, frameOf)).toBeGreaterThan(MIN_PSNR_DB);
+      const stats = await run.nextStats();
+      const { detected, bracketed, covered } = stats.frames;
+      expect(stats.frames).toMatchObject({ in: frames.length, out: frames.length, covered: 0, dropped: {} });
+      expect(detected + bracketed + covered).toBe(frames.length);
+      if (lookaheadFrames === 0) expect(detected).toBe(frames.length);
+    },
+  );
 });
 
 test('pictures of a stream with B-frames leave in the order shown, each with its own time', async () => {
@@ -88,7 +92,7 @@ test('pictures of a stream with B-frames leave in the order shown, each with its
   ).toBeGreaterThan(MIN_PSNR_DB);
 });
 
-describe('when the size of the pictures changes in mid-stream', () => {
+describe.skipIf(!hasLiveDetector)(`when the size of the pictures changes in mid-stream ${LIVE}`, () => {
   test.each([
     ['vp8', '320:180', 320, 180],
     // H.264 in 4:2:0 has no odd sizes.

@@ -7,6 +7,7 @@ import type { CodedVideo } from '../../../inference/live/coded-media.ts';
 import { DEFAULT_POLICY } from '../../../inference/policy.ts';
 import { iou } from '../../../inference/track/box.ts';
 import { type FaceClip, makeFaceClip } from '../../clips/face-clip.ts';
+import { hasLiveDetector, LIVE } from '../../clips/live-detector.ts';
 import { temporaryFolder } from '../../clips/temporary-folder.ts';
 import { openTestDetector } from '../../clips/test-detector.ts';
 import { decodeAll, facesInOutput, lumaOf } from './decoded-output.ts';
@@ -42,24 +43,27 @@ const keyframes = (engineRun: EngineRun) =>
 const found = (video: readonly CodedVideo[], minScore: number) =>
   facesInOutput('h264', video, detector, { truth: clip.truth, frameOf, minScore });
 
-test('a keyframe that is asked for is the next picture that leaves, with its parameter sets before it', async () => {
-  run = await EngineRun.start();
-  await run.feed(frames.slice(0, 10));
-  await run.received(10);
-  run.engine.requestKeyframe();
-  await run.feed(frames.slice(10, 20));
-  await run.received(20);
-  expect(keyframes(run)).toEqual([0, 10]);
-  for (const at of [0, 10]) {
-    // H.264 §7.4.1: the first unit of an IDR access unit here is a sequence parameter set, type 7.
-    const { data } = run.video[at]!;
-    const start = data.indexOf(1) + 1;
-    expect(data[start]! & 0x1f).toBe(7);
-    // Constrained baseline: profile 66 with constraint_set1_flag (Annex A.2.1.1).
-    expect(data[start + 1]).toBe(66);
-    expect(data[start + 2]! & 0x40).toBe(0x40);
-  }
-});
+test.skipIf(!hasLiveDetector)(
+  `a keyframe that is asked for is the next picture that leaves, with its parameter sets before it ${LIVE}`,
+  async () => {
+    run = await EngineRun.start();
+    await run.feed(frames.slice(0, 10));
+    await run.received(10);
+    run.engine.requestKeyframe();
+    await run.feed(frames.slice(10, 20));
+    await run.received(20);
+    expect(keyframes(run)).toEqual([0, 10]);
+    for (const at of [0, 10]) {
+      // H.264 §7.4.1: the first unit of an IDR access unit here is a sequence parameter set, type 7.
+      const { data } = run.video[at]!;
+      const start = data.indexOf(1) + 1;
+      expect(data[start]! & 0x1f).toBe(7);
+      // Constrained baseline: profile 66 with constraint_set1_flag (Annex A.2.1.1).
+      expect(data[start + 1]).toBe(66);
+      expect(data[start + 2]! & 0x40).toBe(0x40);
+    }
+  },
+);
 
 test('with an interval keyframes come by time', async () => {
   run = await EngineRun.start({ keyframeIntervalMs: 500 });
@@ -72,7 +76,7 @@ describe.each(['h264', 'vp8'] as const)('the bit rate of %s', (output) => {
   /** Rate control needs some frames; over a second it may be off by this factor. */
   const TOLERANCE = 1.6;
 
-  test('follows what is asked for while the stream runs', async () => {
+  test.skipIf(!hasLiveDetector)(`follows what is asked for while the stream runs ${LIVE}`, async () => {
     run = await EngineRun.start({ output, bitrateBps: 1_500_000 });
     await run.feed(frames.slice(0, 30));
     await run.received(30);
@@ -100,34 +104,37 @@ test('the bit rate of H.264 holds for sources of few frames a second, too', asyn
   expect(bps).toBeGreaterThan(0.55 * bitrateBps);
 });
 
-test('faces are told of with their place, and asked for with a thumbnail of each', async () => {
-  run = await EngineRun.start();
-  await run.feed(frames.slice(0, 20));
-  await run.received(20);
-  const asked = run.engine.faces();
-  await run.feed(frames.slice(20, 23));
-  const faces = await asked;
-  // One that has just left the picture may still be told of: nobody knows yet whether it did.
-  const truth = clip.truth.frames[20]!;
-  expect(truth.length).toBeGreaterThan(0);
-  for (const [, x, y, w, h] of truth) {
-    const face = faces.find(({ box: [bx, by, bw, bh] }) => iou({ x, y, w, h }, { x: bx, y: by, w: bw, h: bh }) > 0.5);
-    expect(face).toMatchObject({ visible: false, reason: 'policy' });
-    expect(face!.score).toBeGreaterThan(FACE_SCORE);
-    expect(frameOf(face!.firstSeenPts)).toBeLessThanOrEqual(20);
-    expect(face!.thumbnail).toMatch(/^data:image\/jpeg;base64,/);
-    const jpeg = await sharp(Buffer.from(face!.thumbnail!.split(',')[1]!, 'base64')).metadata();
-    expect(jpeg.format).toBe('jpeg');
-    expect(Math.max(jpeg.width, jpeg.height)).toBeLessThanOrEqual(96);
-  }
-  expect(run.faces.length).toBeGreaterThan(0);
-  expect(
-    run.faces
-      .at(-1)!
-      .map(({ track }) => track)
-      .sort(),
-  ).toEqual(faces.map(({ track }) => track).sort());
-});
+test.skipIf(!hasLiveDetector)(
+  `faces are told of with their place, and asked for with a thumbnail of each ${LIVE}`,
+  async () => {
+    run = await EngineRun.start();
+    await run.feed(frames.slice(0, 20));
+    await run.received(20);
+    const asked = run.engine.faces();
+    await run.feed(frames.slice(20, 23));
+    const faces = await asked;
+    // One that has just left the picture may still be told of: nobody knows yet whether it did.
+    const truth = clip.truth.frames[20]!;
+    expect(truth.length).toBeGreaterThan(0);
+    for (const [, x, y, w, h] of truth) {
+      const face = faces.find(({ box: [bx, by, bw, bh] }) => iou({ x, y, w, h }, { x: bx, y: by, w: bw, h: bh }) > 0.5);
+      expect(face).toMatchObject({ visible: false, reason: 'policy' });
+      expect(face!.score).toBeGreaterThan(FACE_SCORE);
+      expect(frameOf(face!.firstSeenPts)).toBeLessThanOrEqual(20);
+      expect(face!.thumbnail).toMatch(/^data:image\/jpeg;base64,/);
+      const jpeg = await sharp(Buffer.from(face!.thumbnail!.split(',')[1]!, 'base64')).metadata();
+      expect(jpeg.format).toBe('jpeg');
+      expect(Math.max(jpeg.width, jpeg.height)).toBeLessThanOrEqual(96);
+    }
+    expect(run.faces.length).toBeGreaterThan(0);
+    expect(
+      run.faces
+        .at(-1)!
+        .map(({ track }) => track)
+        .sort(),
+    ).toEqual(faces.map(({ track }) => track).sort());
+  },
+);
 
 test('faces that are asked for while nothing comes are those of the last picture, without thumbnails', async () => {
   run = await EngineRun.start();
@@ -165,7 +172,7 @@ test.each([0, 3])('one face is shown and covered again on request, at look-ahead
   expect(told?.reason).toBe('pinned');
 });
 
-test('a policy changes with the next picture', async () => {
+test.skipIf(!hasLiveDetector)(`a policy changes with the next picture ${LIVE}`, async () => {
   run = await EngineRun.start({ policy: { margin: 0, strength: 0 } });
   await run.feed(frames.slice(0, 10));
   await run.received(10);
@@ -192,22 +199,25 @@ test('a policy changes with the next picture', async () => {
   expect(changed).toEqual([...Array(10).fill(false), ...Array(10).fill(true)]);
 });
 
-test('look-ahead changes while the stream runs, and no frame is lost or leaves uninspected', async () => {
-  run = await EngineRun.start({ policy: { lookaheadFrames: 0 } });
-  let sent = 0;
-  for (const lookaheadFrames of [0, 6, 2, 15, 0]) {
-    run.engine.setPolicy({ ...DEFAULT_POLICY, lookaheadFrames });
-    await run.feed(frames.slice(sent, sent + 12));
-    sent += 12;
-    await run.until(() => run!.video.length >= sent - lookaheadFrames, 2000);
-    expect(run.video.length).toBeGreaterThanOrEqual(sent - lookaheadFrames);
-  }
-  await run.received(sent);
-  expect(run.video.map(({ pts }) => frameOf(pts))).toEqual(Array.from({ length: sent }, (_, i) => i));
-  expect(await found(run.video, FACE_SCORE)).toEqual([]);
-  const { frames: counts } = await run.nextStats();
-  expect(counts).toMatchObject({ in: sent, out: sent, covered: 0 });
-});
+test.skipIf(!hasLiveDetector)(
+  `look-ahead changes while the stream runs, and no frame is lost or leaves uninspected ${LIVE}`,
+  async () => {
+    run = await EngineRun.start({ policy: { lookaheadFrames: 0 } });
+    let sent = 0;
+    for (const lookaheadFrames of [0, 6, 2, 15, 0]) {
+      run.engine.setPolicy({ ...DEFAULT_POLICY, lookaheadFrames });
+      await run.feed(frames.slice(sent, sent + 12));
+      sent += 12;
+      await run.until(() => run!.video.length >= sent - lookaheadFrames, 2000);
+      expect(run.video.length).toBeGreaterThanOrEqual(sent - lookaheadFrames);
+    }
+    await run.received(sent);
+    expect(run.video.map(({ pts }) => frameOf(pts))).toEqual(Array.from({ length: sent }, (_, i) => i));
+    expect(await found(run.video, FACE_SCORE)).toEqual([]);
+    const { frames: counts } = await run.nextStats();
+    expect(counts).toMatchObject({ in: sent, out: sent, covered: 0 });
+  },
+);
 
 test('when the source stands still, what look-ahead holds leaves all the same', async () => {
   run = await EngineRun.start({ policy: { lookaheadFrames: 10 } });

@@ -6,6 +6,7 @@ import type { CodedVideo } from '../../../inference/live/coded-media.ts';
 import { LiveEnginePool } from '../../../inference/live/engine-pool.ts';
 import { defaultModelLocations } from '../../../models/locations.ts';
 import { makeFaceClip } from '../../clips/face-clip.ts';
+import { hasLiveDetector, LIVE } from '../../clips/live-detector.ts';
 import { childrenOf, hasProc, isAlive } from '../../clips/processes.ts';
 import { temporaryFolder } from '../../clips/temporary-folder.ts';
 import { EngineRun } from './engine-run.ts';
@@ -103,25 +104,28 @@ test('AAC of which nobody can make sense rejects', async () => {
   ).rejects.toMatchObject({ code: 'decode-failed' });
 });
 
-test('a pool has a process ready, makes the next one, replaces one that died, and ends its own', async () => {
-  const pool = new LiveEnginePool(defaultModelLocations({}));
-  try {
-    run = await EngineRun.start({}, pool);
-    const first = run.engine.pid;
-    await run.feed(frames.slice(0, 3));
-    await run.received(3);
-    expect(run.video).toHaveLength(3);
-    if (hasProc) {
-      await vi.waitFor(() => expect(childrenOf(process.pid, PROCESS)).toHaveLength(2), { timeout: GONE_WITHIN_MS });
+test.skipIf(!hasLiveDetector)(
+  `a pool has a process ready, makes the next one, replaces one that died, and ends its own ${LIVE}`,
+  async () => {
+    const pool = new LiveEnginePool(defaultModelLocations({}));
+    try {
+      run = await EngineRun.start({}, pool);
+      const first = run.engine.pid;
+      await run.feed(frames.slice(0, 3));
+      await run.received(3);
+      expect(run.video).toHaveLength(3);
+      if (hasProc) {
+        await vi.waitFor(() => expect(childrenOf(process.pid, PROCESS)).toHaveLength(2), { timeout: GONE_WITHIN_MS });
+      }
+      await run.engine.close();
+      run = await EngineRun.start({}, pool);
+      expect(run.engine.pid).not.toBe(first);
+      await run.feed(frames.slice(0, 3));
+      await run.received(3);
+      expect(run.video).toHaveLength(3);
+    } finally {
+      await pool.close();
     }
-    await run.engine.close();
-    run = await EngineRun.start({}, pool);
-    expect(run.engine.pid).not.toBe(first);
-    await run.feed(frames.slice(0, 3));
-    await run.received(3);
-    expect(run.video).toHaveLength(3);
-  } finally {
-    await pool.close();
-  }
-  await expect(pool.take()).rejects.toMatchObject({ code: 'closed' });
-});
+    await expect(pool.take()).rejects.toMatchObject({ code: 'closed' });
+  },
+);
