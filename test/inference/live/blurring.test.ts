@@ -70,27 +70,30 @@ describe.each([
   );
 });
 
-test('pictures of a stream with B-frames leave in the order shown, each with its own time', async () => {
-  const frames = await readAnnexB(clip.path);
-  const inOrder = frames.map(({ pts }) => pts).sort((a, b) => a - b);
-  expect(frames.map(({ pts }) => pts)).not.toEqual(inOrder);
-  run = await EngineRun.start();
-  await run.feed(frames);
-  // The last ones are still being put in order when nothing follows.
-  const held = 2;
-  await run.received(frames.length - held);
-  const left = run.video;
-  expect(left.map(({ pts }) => pts)).toEqual(inOrder.slice(0, left.length));
-  expect(left.length).toBeGreaterThanOrEqual(frames.length - held);
-  const first = inOrder[0]!;
-  const frameAt = (pts: number) => frameOf(pts - first);
-  expect(
-    await facesInOutput('h264', left, detector, { truth: clip.truth, frameOf: frameAt, minScore: FACE_SCORE }),
-  ).toEqual([]);
-  expect(
-    await psnrAwayFromFaces({ codec: 'h264', frames }, { codec: 'h264', frames: left }, clip.truth, frameAt),
-  ).toBeGreaterThan(MIN_PSNR_DB);
-});
+test.skipIf(!hasLiveDetector)(
+  `pictures of a stream with B-frames leave in the order shown, each with its own time ${LIVE}`,
+  async () => {
+    const frames = await readAnnexB(clip.path);
+    const inOrder = frames.map(({ pts }) => pts).sort((a, b) => a - b);
+    expect(frames.map(({ pts }) => pts)).not.toEqual(inOrder);
+    run = await EngineRun.start();
+    await run.feed(frames);
+    // The last ones are still being put in order when nothing follows.
+    const held = 2;
+    await run.received(frames.length - held);
+    const left = run.video;
+    expect(left.map(({ pts }) => pts)).toEqual(inOrder.slice(0, left.length));
+    expect(left.length).toBeGreaterThanOrEqual(frames.length - held);
+    const first = inOrder[0]!;
+    const frameAt = (pts: number) => frameOf(pts - first);
+    expect(
+      await facesInOutput('h264', left, detector, { truth: clip.truth, frameOf: frameAt, minScore: FACE_SCORE }),
+    ).toEqual([]);
+    expect(
+      await psnrAwayFromFaces({ codec: 'h264', frames }, { codec: 'h264', frames: left }, clip.truth, frameAt),
+    ).toBeGreaterThan(MIN_PSNR_DB);
+  },
+);
 
 describe.skipIf(!hasLiveDetector)(`when the size of the pictures changes in mid-stream ${LIVE}`, () => {
   test.each([
