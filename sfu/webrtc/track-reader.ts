@@ -7,6 +7,8 @@ import { parseRtpPacket, type RtpPacket } from '../rtp/rtp-packet.ts';
 import { Unwrapper } from '../rtp/sequence.ts';
 import type { IngestRoom } from './ingest-room.ts';
 
+/** Time for a retransmission that is lost itself to be asked for again; a gap that stays costs a keyframe. */
+const VIDEO_MAX_WAIT_MS = 250;
 /** Sound is not sent again for so long as pictures: a gap is heard less than a delay. */
 const AUDIO_MAX_WAIT_MS = 60;
 
@@ -19,10 +21,10 @@ class TrackReader {
   #bytes = 0;
   #malformed = 0;
 
-  constructor(producer: types.Producer, consumer: types.Consumer, sink: PacketSink, maxWaitMs?: number) {
+  constructor(producer: types.Producer, consumer: types.Consumer, sink: PacketSink, maxWaitMs: number) {
     this.#producer = producer;
     this.#consumer = consumer;
-    this.#jitter = new JitterBuffer(sink, maxWaitMs === undefined ? {} : { maxWaitMs });
+    this.#jitter = new JitterBuffer(sink, { maxWaitMs });
     consumer.on('rtp', (packet) => this.#take(packet));
   }
 
@@ -92,7 +94,7 @@ export class VideoTrackReader {
       onLoss: () => this.#sink?.onLoss(),
     };
     const depacketizer = createDepacketizer(codec, sink);
-    this.#reader = new TrackReader(producer, consumer, depacketizer);
+    this.#reader = new TrackReader(producer, consumer, depacketizer, VIDEO_MAX_WAIT_MS);
   }
 
   static async create(room: IngestRoom, producer: types.Producer, codec: VideoCodec): Promise<VideoTrackReader> {

@@ -8,8 +8,8 @@ import { hasLiveDetector, LIVE } from '../clips/live-detector.ts';
 import { forMs, LiveRig, until } from './live-rig.ts';
 import type { WhepViewer } from './whep-viewer.ts';
 
-/** A live picture is coded twice at a few megabits: what is away from faces is the same to the eye, not to the bit. */
-const MIN_PSNR_OUTSIDE_DB = 28;
+/** What was coded twice, the second time at a megabit, measures 26 to 29 in this shaky clip; a picture covered whole 18. */
+const MIN_PSNR_OUTSIDE_DB = 24;
 /** The contract's bound. */
 const MAX_LIP_SYNC_MS = 40;
 /** Pictures of one second at 30 fps, less those that a slow machine may lose at the start. */

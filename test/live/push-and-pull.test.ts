@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findFfmpeg } from '../../bench/ffmpeg-executable.ts';
 import { framesOf } from '../../bench/received-video.ts';
 import { makeFaceClip } from '../clips/face-clip.ts';
@@ -79,7 +79,11 @@ describe.skipIf(!hasFfmpeg)('push and pull', () => {
     await publish(source);
     await server.untilLive(target.id);
     await expectPictures(target);
-    const { body } = await server.call('GET', `/v1/streams/${source.id}`);
+    const body = await vi.waitFor(async () => {
+      const { body: view } = await server.call('GET', `/v1/streams/${source.id}`);
+      expect((view as { stats: unknown }).stats).not.toBeNull();
+      return view;
+    }, 5000);
     expect(body).toMatchObject({ stats: { codec: { in: 'vp8', out: 'h264' } } });
     expect(JSON.stringify(body)).not.toContain(target.key);
   });
