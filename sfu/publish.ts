@@ -151,8 +151,9 @@ export class Publish {
 
   /** Goes on towards another output; the one before is its maker's to close. */
   async moveTo(output: RedactedOutput, keyframeIntervalMs: number | null): Promise<void> {
-    this.#output = output;
     await this.#keeper.moveTo({ codec: output.codec, keyframeIntervalMs });
+    // Not before: what the engine that ends still gave is of the other codec.
+    this.#output = output;
   }
 
   /** Tells viewers how pictures and sound lie in time to each other. */
