@@ -128,11 +128,14 @@ export function keptStream(page: Page): Promise<KeptStream> {
   return page.evaluate(`JSON.parse(sessionStorage.getItem('faceblur-live-stream'))`);
 }
 
-/** The ICE user names of the server that the page's connections send to now. */
+/**
+ * The page's own ICE user names that its connections send from now. The server's say less: Chromium may try the new way
+ * to the server's old candidate before it has the answer, and mediasoup takes both names.
+ */
 export function iceUsers(page: Page): Promise<string[]> {
   return page.evaluate(`peers.flatMap((peer) => {
     const pair = peer.getTransceivers()[0].receiver.transport?.iceTransport.getSelectedCandidatePair();
-    return pair?.remote.usernameFragment ?? [];
+    return pair?.local.usernameFragment ?? [];
   })`);
 }
 
