@@ -1,5 +1,5 @@
 import type { Detector } from '../detect/detector.ts';
-import type { LiveTuning } from '../detect/open-detector.ts';
+import type { LiveTuning } from '../detect/tuning.ts';
 import { timedDetector } from '../detect/timed-detector.ts';
 import { asInferenceError } from '../errors.ts';
 import { closeFrame, type VideoFrame } from '../media/video-frame.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { codeLive } from '../../../bench/live-source.ts';
 import type { Detector } from '../../../inference/detect/detector.ts';
-import { liveTuning } from '../../../inference/detect/open-detector.ts';
+import { liveTuning } from '../../../inference/detect/tuning.ts';
 import type { CodedVideo } from '../../../inference/live/coded-media.ts';
 import { monotonicMs } from '../../../inference/live/engine-messages.ts';
 import { LiveJob, type LiveJobHooks } from '../../../inference/live/live-job.ts';

@@ -1,0 +1,82 @@
+import type { ModelEntry } from '../../models/manifest.ts';
+import type { TrackerOptions } from '../track/tracker.ts';
+
+/** How one family of detectors is used on files: what bench/leaks and bench/blur found to be worth its time. */
+export interface FileTuning {
+  /** Time between two detections. */
+  readonly detectEverySeconds: number;
+  /** The longer side of the picture as the detector sees it. */
+  readonly inputPx: number;
+  /** Time between two looks at `sharpInputPx`, for the small faces; 0 for none. */
+  readonly sharpEverySeconds: number;
+  readonly sharpInputPx: number;
+  /** Below it, a detection says nothing. */
+  readonly minScore: number;
+  readonly tracker: Omit<TrackerOptions, 'maxLostFrames'>;
+}
+
+const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
+  yunet: {
+    detectEverySeconds: 1 / 6,
+    inputPx: 640,
+    sharpEverySeconds: 1 / 2,
+    sharpInputPx: 960,
+    minScore: 0.1,
+    tracker: {
+      highScore: 0.3,
+      birthScore: 0.15,
+      belief: { sureScore: 0.6, likelyScore: 0.35, likelySightings: 2 },
+    },
+  },
+  'ssd-mobilenet-v1': {
+    detectEverySeconds: 1 / 5,
+    inputPx: 512,
+    sharpEverySeconds: 0,
+    sharpInputPx: 512,
+    minScore: 0.1,
+    tracker: {
+      highScore: 0.3,
+      birthScore: 0.15,
+      // It looks seldom and misses more than YuNet: what it half sees is believed.
+      belief: { sureScore: 0.3, likelyScore: 0.2, likelySightings: 2 },
+    },
+  },
+};
+
+export function fileTuning(entry: ModelEntry): FileTuning {
+  return FILE_TUNING[entry.family];
+}
+
+/** How one family of detectors is used on live streams: what bench/live-engine found to leak least for what it covers. */
+export interface LiveTuning {
+  /** The longer side of the picture as the detector sees it. Load never lowers it. */
+  readonly inputPx: number;
+  readonly minScore: number;
+  readonly tracker: TrackerOptions;
+}
+
+/** A second at 30 frames a second. */
+const LIVE_LOST_FRAMES = 30;
+
+const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
+  yunet: {
+    inputPx: 640,
+    minScore: 0.1,
+    tracker: {
+      highScore: 0.3,
+      birthScore: 0.15,
+      // What is believed late can't be covered backwards as far as in a file, so less is asked of one look.
+      belief: { sureScore: 0.45, likelyScore: 0.25, likelySightings: 3 },
+      maxLostFrames: LIVE_LOST_FRAMES,
+    },
+  },
+  'ssd-mobilenet-v1': {
+    inputPx: 512,
+    minScore: 0.1,
+    tracker: { ...FILE_TUNING['ssd-mobilenet-v1'].tracker, maxLostFrames: LIVE_LOST_FRAMES },
+  },
+};
+
+export function liveTuning(entry: ModelEntry): LiveTuning {
+  return LIVE_TUNING[entry.family];
+}
