@@ -1,6 +1,6 @@
 import type { Detector } from '../detect/detector.ts';
-import type { LiveTuning } from '../detect/tuning.ts';
 import { timedDetector } from '../detect/timed-detector.ts';
+import type { LiveTuning } from '../detect/tuning.ts';
 import { asInferenceError } from '../errors.ts';
 import { closeFrame, type VideoFrame } from '../media/video-frame.ts';
 import { BlurPipeline, type RedactedPicture } from '../pipeline.ts';
