@@ -4,15 +4,16 @@ import { dirname, join } from 'node:path';
 import { ModelError } from './errors.ts';
 import { checkBytes, readChecked } from './file-check.ts';
 import { buildSsdMobilenetV1 } from './importers/ssd-mobilenet-v1.ts';
-import { readTfjsWeights } from './importers/tfjs-weights.ts';
+import { readTfjsWeights, type TfjsWeight } from './importers/tfjs-weights.ts';
+import { buildTinyFace } from './importers/tiny-face.ts';
 import type { ModelEntry, NpmSource } from './manifest.ts';
 
 const REINSTALL = 'Run `npm ci` to install the locked package again';
 
-/** Makes an `.onnx` file of a source's files, given in the manifest's order. */
-const IMPORTERS: Record<NpmSource['importer'], (files: Uint8Array[]) => Uint8Array> = {
-  'ssd-mobilenet-v1': ([manifest, shard]) =>
-    buildSsdMobilenetV1(readTfjsWeights(Buffer.from(manifest ?? []).toString('utf8'), shard ?? new Uint8Array(0))),
+/** Makes an `.onnx` file of a tfjs model's weights. */
+const IMPORTERS: Record<NpmSource['importer'], (weights: ReadonlyMap<string, TfjsWeight>) => Uint8Array> = {
+  'ssd-mobilenet-v1': buildSsdMobilenetV1,
+  'tiny-face': buildTinyFace,
 };
 
 /** Where the package of `source` is installed. @throws ModelError 'not-found' | 'source-mismatch' on another version */
@@ -45,7 +46,10 @@ export async function convertModel(entry: ModelEntry, source: NpmSource, folder:
     if (!bytes) throw new ModelError('not-found', `${path} is missing. ${REINSTALL}.`);
     files.push(bytes);
   }
-  const converted = IMPORTERS[source.importer](files);
+  // Every importer reads a tfjs model: its manifest, then the one shard.
+  const [manifest, shard] = files;
+  const weights = readTfjsWeights(Buffer.from(manifest ?? []).toString('utf8'), shard ?? new Uint8Array(0));
+  const converted = IMPORTERS[source.importer](weights);
   const remedy =
     'The importer was changed, or this machine computes differently: the manifest must name what it writes';
   checkBytes(converted, entry, `the conversion of ${entry.name}`, remedy);

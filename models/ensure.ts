@@ -1,4 +1,4 @@
-import { loadManifest } from './manifest.ts';
+import { loadModels } from './manifest.ts';
 import { type ResolvedModel, type ResolveOptions, resolveDetector, resolveModel } from './resolve.ts';
 
 /** Where `ensureModels` says what it did, a line a call. */
@@ -15,7 +15,7 @@ export interface SetupReport {
  * @throws ModelError as `resolveModel` does; that the preferred detector is 'not-found' is only a warning
  */
 export async function ensureModels(options: ResolveOptions, report: SetupReport): Promise<void> {
-  const withModels = { models: loadManifest(), ...options };
+  const withModels = { models: loadModels(options.modelsDir), ...options };
   reportNew(await resolveModel('ssd-mobilenet-v1', withModels), report);
   reportNew(await resolveDetector(withModels, report.warn), report);
 }

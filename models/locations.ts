@@ -1,19 +1,22 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
-/** The folders where model files are looked for. One that is left out is not looked at. */
+/** Where model files are looked for, and which detector is wanted. A folder that is left out is not looked at. */
 export interface ModelLocations {
   /** Looked at first; written to by downloads and conversions, made when it is needed. */
   cacheDir: string;
-  /** The user's own folder. */
+  /** The user's own folder; it may hold a `manifest.json` of models that the user brings. */
   modelsDir?: string;
   /** A folder beside the repository that a workplace may provide. Only read. */
   sharedDir?: string;
+  /** Name of the detector to use; when left out, YuNet, or what stands in for it where it can't be had. */
+  detector?: string;
 }
 
 /**
  * Where an installation keeps its models: `$XDG_CACHE_HOME/faceblur/models` (else `~/.cache/…`),
- * `$FACEBLUR_MODELS_DIR`, and `../shared/models` beside the repository. An empty variable counts as unset.
+ * `$FACEBLUR_MODELS_DIR`, and `../shared/models` beside the repository; and `$FACEBLUR_DETECTOR`. An empty variable
+ * counts as unset.
  * @see XDG Base Directory Specification, which has relative paths ignored
  */
 export function defaultModelLocations(env: Readonly<Record<string, string | undefined>>): ModelLocations {
@@ -24,5 +27,6 @@ export function defaultModelLocations(env: Readonly<Record<string, string | unde
     sharedDir: join(import.meta.dirname, '..', '..', 'shared', 'models'),
   };
   if (env.FACEBLUR_MODELS_DIR) locations.modelsDir = env.FACEBLUR_MODELS_DIR;
+  if (env.FACEBLUR_DETECTOR) locations.detector = env.FACEBLUR_DETECTOR;
   return locations;
 }

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { writeToCache } from './cache.ts';
 import { ModelError } from './errors.ts';
 import { checkBytes, readChecked } from './file-check.ts';
+import { modelPlaces, replaceRemedy } from './locate.ts';
 import { defaultModelLocations, type ModelLocations } from './locations.ts';
-import { findModel, loadManifest, type ModelEntry } from './manifest.ts';
+import { findModel, loadModels, type ModelEntry } from './manifest.ts';
 
-const PREFERRED_DETECTOR = 'yunet-n';
+/** The detector that is used unless the user names one. */
+export const PREFERRED_DETECTOR = 'yunet-n';
 const FALLBACK_DETECTOR = 'ssd-mobilenet-v1';
 const DEFAULT_DOWNLOAD_TIMEOUT_MS = 20_000;
 
@@ -16,7 +18,7 @@ export interface ResolveOptions extends ModelLocations {
   downloadTimeoutMs?: number;
   /** Aborting it rejects with its reason. */
   signal?: AbortSignal;
-  /** The models that can be asked for. Default: the project's own manifest. */
+  /** The models that can be asked for. Default: the project's, and those that the user brings in `modelsDir`. */
   models?: readonly ModelEntry[];
 }
 
@@ -41,16 +43,9 @@ export async function resolveModel(
   name: string,
   options: ResolveOptions = defaultModelLocations({}),
 ): Promise<ResolvedModel> {
-  const entry = findModel(options.models ?? loadManifest(), name);
+  const entry = findModel(options.models ?? loadModels(options.modelsDir), name);
   options.signal?.throwIfAborted();
-  const places = [
-    { origin: 'cache', folder: options.cacheDir, remedy: 'Delete it, and it is made anew' },
-    { origin: 'models-dir', folder: options.modelsDir, remedy: replaceRemedy(entry) },
-    { origin: 'shared', folder: options.sharedDir, remedy: replaceRemedy(entry) },
-  ] as const;
-  for (const { origin, folder, remedy } of places) {
-    if (folder === undefined) continue;
-    const path = join(folder, entry.file);
+  for (const { origin, path, remedy } of modelPlaces(entry, options)) {
     const bytes = await readChecked(path, entry, remedy);
     if (bytes) return { entry, path, bytes, origin };
   }
@@ -61,8 +56,9 @@ export async function resolveModel(
 }
 
 /**
- * The face detector to use: YuNet, or SSD-MobileNetV1 where YuNet is not to be had. A YuNet file that is present and
- * wrong is an error, not a reason to fall back.
+ * The face detector to use: the one that the user named (`options.detector`); else YuNet, or SSD-MobileNetV1 where YuNet
+ * is not to be had. A file that is present and wrong is an error, not a reason to fall back, and so is a named detector
+ * that is absent.
  * @param warn called once with one line when it falls back
  * @throws ModelError as `resolveModel` does
  */
@@ -70,6 +66,7 @@ export async function resolveDetector(
   options: ResolveOptions,
   warn: (message: string) => void,
 ): Promise<ResolvedModel> {
+  if (options.detector !== undefined) return resolveNamed(options.detector, options);
   try {
     return await resolveModel(PREFERRED_DETECTOR, options);
   } catch (error) {
@@ -79,6 +76,15 @@ export async function resolveDetector(
       `${error.message} Using ${FALLBACK_DETECTOR} instead, which sees 512 × 512 pixels only and gives no landmarks.`,
     );
     return fallback;
+  }
+}
+
+async function resolveNamed(detector: string, options: ResolveOptions): Promise<ResolvedModel> {
+  try {
+    return await resolveModel(detector, options);
+  } catch (error) {
+    if (!(error instanceof ModelError && error.code === 'unknown-model')) throw error;
+    throw new ModelError('unknown-model', `FACEBLUR_DETECTOR: ${error.message}`, { cause: error });
   }
 }
 
@@ -92,6 +98,7 @@ async function fromSource(
     const { convertModel, packageFolder } = await import('./convert.ts');
     return { bytes: await convertModel(entry, source, packageFolder(source)), origin: 'converted' };
   }
+  if (source.type === 'file') throw new ModelError('not-found', `${entry.file} is not there. ${replaceRemedy(entry)}.`);
   if (options.allowDownload === false) throw notFound(entry, options, 'downloads are off');
   const { signal, downloadTimeoutMs: timeoutMs = DEFAULT_DOWNLOAD_TIMEOUT_MS } = options;
   const { download } = await import('./download.ts');
@@ -109,9 +116,4 @@ function notFound(entry: ModelEntry, options: ResolveOptions, reason: string, ca
   const folders = [options.cacheDir, options.modelsDir, options.sharedDir].filter((folder) => folder !== undefined);
   const message = `${entry.file} is in none of ${folders.join(', ')} and could not be downloaded (${reason}).`;
   return new ModelError('not-found', `${message} ${replaceRemedy(entry)}.`, { cause });
-}
-
-function replaceRemedy({ file, source }: ModelEntry): string {
-  if (source.type === 'npm') return 'Remove it, and it is converted from its package';
-  return `Put ${file} from ${source.url} into a folder and set FACEBLUR_MODELS_DIR to it`;
 }

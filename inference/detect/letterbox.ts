@@ -1,4 +1,5 @@
 import { AV_PIX_FMT_GBRP, FFmpegError, Frame, SoftwareScaleContext, SWS_AREA } from 'node-av';
+import type { ModelInput } from '../../models/manifest.ts';
 import { InferenceError } from '../errors.ts';
 
 /** A picture may be squeezed by this much to meet the model's grid; past it, it is padded instead. */
@@ -30,12 +31,12 @@ export function fitInput(width: number, height: number, inputPx: number, grid: n
   return { width: inputWidth, height: inputHeight, contentWidth, contentHeight };
 }
 
-/** Fits a picture into a square input of a fixed side, keeping its proportions. */
-export function fitSquare(width: number, height: number, side: number): InputSize {
-  const scale = side / Math.max(width, height);
+/** Fits a picture into an input of one fixed size, keeping its proportions. */
+export function fitFixed(width: number, height: number, input: { width: number; height: number }): InputSize {
+  const scale = Math.min(input.width / width, input.height / height);
   return {
-    width: side,
-    height: side,
+    width: input.width,
+    height: input.height,
     contentWidth: Math.max(1, Math.round(width * scale)),
     contentHeight: Math.max(1, Math.round(height * scale)),
   };
@@ -44,7 +45,7 @@ export function fitSquare(width: number, height: number, side: number): InputSiz
 /** Scales pictures of one size into one tensor, which it owns and overwrites at each call. */
 export class Letterbox {
   readonly size: InputSize;
-  /** 1×3×height×width, planar, 0..255; in shared memory, for the model's thread. */
+  /** 1×3×height×width, planar, as the model wants it; black beside the picture. In shared memory, for the model's thread. */
   readonly tensor: Float32Array;
   readonly #scaler = new SoftwareScaleContext();
   readonly #scaled = new Frame();
@@ -53,11 +54,20 @@ export class Letterbox {
   readonly #strides: readonly number[];
   /** Where in the tensor G, B and R go: the order of FFmpeg's planar RGB. */
   readonly #planeOf: readonly [number, number, number];
+  /** By plane of the tensor, what each value of a pixel becomes; null where it stays what it is. */
+  readonly #normalised: readonly Float32Array[] | null;
 
-  constructor(source: Frame, size: InputSize, channels: 'BGR' | 'RGB') {
+  constructor(source: Frame, size: InputSize, input: Pick<ModelInput, 'channels' | 'mean' | 'scale'>) {
     this.size = size;
-    this.tensor = new Float32Array(new SharedArrayBuffer(4 * 3 * size.width * size.height));
-    this.#planeOf = channels === 'BGR' ? [1, 0, 2] : [1, 2, 0];
+    const area = size.width * size.height;
+    this.tensor = new Float32Array(new SharedArrayBuffer(4 * 3 * area));
+    this.#planeOf = input.channels === 'BGR' ? [1, 0, 2] : [1, 2, 0];
+    const { mean, scale } = input;
+    const isPlain = scale === 1 && mean.every((value) => value === 0);
+    this.#normalised = isPlain
+      ? null
+      : mean.map((value) => Float32Array.from({ length: 256 }, (_, p) => (p - value) * scale));
+    this.#normalised?.forEach((values, plane) => void this.tensor.fill(values[0]!, plane * area, (plane + 1) * area));
     this.#scaled.alloc();
     this.#scaled.width = size.contentWidth;
     this.#scaled.height = size.contentHeight;
@@ -88,6 +98,14 @@ export class Letterbox {
       const plane = this.#planes[p]!;
       const stride = this.#strides[p]!;
       const base = this.#planeOf[p]! * width * height;
+      const normalised = this.#normalised?.[this.#planeOf[p]!];
+      if (normalised) {
+        for (let y = 0; y < contentHeight; y++) {
+          const [from, to] = [y * stride, base + y * width];
+          for (let x = 0; x < contentWidth; x++) this.tensor[to + x] = normalised[plane[from + x]!]!;
+        }
+        continue;
+      }
       if (stride === width && contentWidth === width) {
         this.tensor.set(plane.subarray(0, width * contentHeight), base);
         continue;

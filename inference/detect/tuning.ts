@@ -15,6 +15,20 @@ export interface FileTuning {
   readonly tracker: Omit<TrackerOptions, 'maxLostFrames'>;
 }
 
+/** For detectors that a user brings: these models are not here to be tuned on. What they publish is a floor of 0.5. */
+const BROUGHT: FileTuning = {
+  detectEverySeconds: 1 / 6,
+  inputPx: 640,
+  sharpEverySeconds: 1 / 2,
+  sharpInputPx: 960,
+  minScore: 0.2,
+  tracker: {
+    highScore: 0.4,
+    birthScore: 0.3,
+    belief: { sureScore: 0.6, likelyScore: 0.4, likelySightings: 2 },
+  },
+};
+
 const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
   yunet: {
     detectEverySeconds: 1 / 6,
@@ -41,6 +55,10 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
       belief: { sureScore: 0.3, likelyScore: 0.2, likelySightings: 2 },
     },
   },
+  'tiny-face': BROUGHT,
+  scrfd: BROUGHT,
+  'yolo-face': BROUGHT,
+  retinaface: BROUGHT,
 };
 
 export function fileTuning(entry: ModelEntry): FileTuning {
@@ -57,6 +75,12 @@ export interface LiveTuning {
 
 /** A second at 30 frames a second. */
 const LIVE_LOST_FRAMES = 30;
+
+const BROUGHT_LIVE: LiveTuning = {
+  inputPx: BROUGHT.inputPx,
+  minScore: BROUGHT.minScore,
+  tracker: { ...BROUGHT.tracker, maxLostFrames: LIVE_LOST_FRAMES },
+};
 
 const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
   yunet: {
@@ -75,6 +99,10 @@ const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
     minScore: 0.1,
     tracker: { ...FILE_TUNING['ssd-mobilenet-v1'].tracker, maxLostFrames: LIVE_LOST_FRAMES },
   },
+  'tiny-face': BROUGHT_LIVE,
+  scrfd: BROUGHT_LIVE,
+  'yolo-face': BROUGHT_LIVE,
+  retinaface: BROUGHT_LIVE,
 };
 
 export function liveTuning(entry: ModelEntry): LiveTuning {

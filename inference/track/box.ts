@@ -6,9 +6,18 @@ export interface Box {
   readonly h: number;
 }
 
+/**
+ * Right eye, left eye, tip of the nose, right and left corner of the mouth, as the person would say (the right eye is on
+ * the left of a picture taken from the front): each x, y in pixels of the picture.
+ */
+export type Landmarks = readonly [Point, Point, Point, Point, Point];
+export type Point = readonly [x: number, y: number];
+
 /** A face found by a detector: its box and a score 0..1. */
 export interface Detection extends Box {
   readonly score: number;
+  /** Where the detector gives them. */
+  readonly landmarks?: Landmarks;
 }
 
 /** @returns intersection over union, 0..1 */

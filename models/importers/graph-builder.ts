@@ -1,5 +1,5 @@
 import { encodeModel } from '../onnx/encode.ts';
-import type { Node, Tensor, ValueInfo } from '../onnx/model.ts';
+import type { Node, NodeAttributes, Tensor, ValueInfo } from '../onnx/model.ts';
 import { float32Tensor, int64Tensor, node } from '../onnx/model.ts';
 
 /** ONNX 1.8 of late 2020: every ONNX Runtime that this project can meet reads it. */
@@ -22,7 +22,7 @@ export class GraphBuilder {
   }
 
   /** Adds a node of one output, called like the node. */
-  op(opType: string, name: string, inputs: string[], attributes: Record<string, number | number[]> = {}): string {
+  op(opType: string, name: string, inputs: string[], attributes: NodeAttributes = {}): string {
     this.#nodes.push(node(opType, name, inputs, [name], attributes));
     return name;
   }

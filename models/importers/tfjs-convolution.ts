@@ -39,20 +39,20 @@ export interface BatchNorm {
 }
 
 /**
- * tfjs depthwise [kernel, kernel, channels, 1] and the batch normalisation behind it → one ONNX convolution of
- * `channels` groups. Computed in double and rounded once, with operations that IEEE 754 defines exactly.
+ * tfjs depthwise [kernel, kernel, channels, 1] and the batch normalisation behind it, if there is one → one ONNX
+ * convolution of `channels` groups. Computed in double and rounded once, with operations that IEEE 754 defines exactly.
  */
-export function depthwiseConvolution(filters: TfjsWeight, norm: BatchNorm): Convolution {
+export function depthwiseConvolution(filters: TfjsWeight, norm?: BatchNorm): Convolution {
   const [height, width, channels] = fourDims(filters);
   const area = height * width;
   const weights = new Float32Array(channels * area);
   const bias = new Float32Array(channels);
   for (let channel = 0; channel < channels; channel++) {
-    const scale = norm.gamma.values[channel] / Math.sqrt(norm.variance.values[channel] + norm.epsilon);
+    const scale = norm ? norm.gamma.values[channel] / Math.sqrt(norm.variance.values[channel] + norm.epsilon) : 1;
     for (let tap = 0; tap < area; tap++) {
       weights[channel * area + tap] = filters.values[tap * channels + channel] * scale;
     }
-    bias[channel] = norm.beta.values[channel] - norm.mean.values[channel] * scale;
+    if (norm) bias[channel] = norm.beta.values[channel] - norm.mean.values[channel] * scale;
   }
   return { dims: [channels, 1, height, width], weights, bias };
 }

@@ -27,6 +27,30 @@ export function decodeModel(bytes: Uint8Array): Model {
   return { ...model, graph, unknown: unknown.finish() };
 }
 
+/** What a graph takes and gives. */
+export interface Signature {
+  /** Without the constants that older files list among the inputs. */
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+}
+
+/** Reads only what an `.onnx` file's graph takes and gives. @throws ModelError 'invalid-onnx' */
+export function decodeSignature(bytes: Uint8Array): Signature {
+  const inputs: ValueInfo[] = [];
+  const outputs: ValueInfo[] = [];
+  const constants = new Set<string>();
+  for (const graph of wireFields(bytes)) {
+    if (graph.number !== 7) continue;
+    for (const field of wireFields(graph.bytes)) {
+      if (field.number === 5) constants.add(decodeTensor(field.bytes).name);
+      else if (field.number === 11) inputs.push(decodeValueInfo(field.bytes));
+      else if (field.number === 12) outputs.push(decodeValueInfo(field.bytes));
+    }
+  }
+  if (outputs.length === 0) throw new ModelError('invalid-onnx', 'ONNX data holds no graph: no ONNX model');
+  return { inputs: inputs.filter(({ name }) => !constants.has(name)), outputs };
+}
+
 function decodeOpset(bytes: Uint8Array): { domain: string; version: number } {
   const opset = { domain: '', version: 0 };
   for (const field of wireFields(bytes)) {

@@ -96,13 +96,16 @@ export function float32Value(name: string, shape: (number | string)[]): ValueInf
   return { name, elementType: DataType.float32, shape, unknown: NOTHING };
 }
 
-/** A node of the default operator set. A number becomes an int attribute, a list of numbers an ints attribute. */
+/** Attributes of a node in short: a number is an int attribute, a list of numbers an ints, `{ float }` a float. */
+export type NodeAttributes = Readonly<Record<string, number | number[] | { readonly float: number }>>;
+
+/** A node of the default operator set. */
 export function node(
   opType: string,
   name: string,
   inputs: string[],
   outputs: string[],
-  attributes: Record<string, number | number[]> = {},
+  attributes: NodeAttributes = {},
 ): Node {
   return {
     name,
@@ -110,9 +113,11 @@ export function node(
     domain: '',
     inputs,
     outputs,
-    attributes: Object.entries(attributes).map(([key, value]) =>
-      Array.isArray(value) ? { name: key, type: 'ints', value } : { name: key, type: 'int', value },
-    ),
+    attributes: Object.entries(attributes).map(([key, value]): Attribute => {
+      if (Array.isArray(value)) return { name: key, type: 'ints', value };
+      if (typeof value === 'object') return { name: key, type: 'float', value: value.float };
+      return { name: key, type: 'int', value };
+    }),
     unknown: NOTHING,
   };
 }

@@ -1,5 +1,7 @@
+import type { Frame } from 'node-av';
 import { describe, expect, test } from 'vitest';
-import { fitInput, fitSquare, type InputSize, Letterbox } from '../../inference/detect/letterbox.ts';
+import { fitFixed, fitInput, type InputSize, Letterbox } from '../../inference/detect/letterbox.ts';
+import type { ModelInput } from '../../models/manifest.ts';
 import { makePicture } from '../clips/picture.ts';
 
 /** A box's edge may be blurred over the two input pixels that it lies between, and come back by as much. */
@@ -8,6 +10,9 @@ const EDGE_TOLERANCE_INPUT_PX = 2;
 const MAX_SQUEEZE = 1.07;
 /** Halfway between the white of the box and the black around it. */
 const HALF_WHITE = 128;
+const SQUARE = { width: 512, height: 512 };
+/** Pixels 0..255 as they are. */
+const PLAIN: Pick<ModelInput, 'channels' | 'mean' | 'scale'> = { channels: 'BGR', mean: [0, 0, 0], scale: 1 };
 
 const SIZES: [string, number, number][] = [
   ['16:9', 1280, 720],
@@ -22,7 +27,7 @@ const SIZES: [string, number, number][] = [
 /** Where a white box of the picture lies in the tensor, brought back to the picture as the detectors do it. */
 function throughInput(width: number, height: number, size: InputSize, [x, y, w, h]: [number, number, number, number]) {
   const picture = makePicture(width, height, (px, py) => (px >= x && px < x + w && py >= y && py < y + h ? 235 : 16));
-  const letterbox = new Letterbox(picture, size, 'BGR');
+  const letterbox = new Letterbox(picture, size, PLAIN);
   letterbox.fill(picture);
   const { tensor } = letterbox;
   let [left, top, right, bottom] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 0, 0];
@@ -44,7 +49,7 @@ function throughInput(width: number, height: number, size: InputSize, [x, y, w, 
 describe.each(SIZES)('%s, %i×%i', (_, width, height) => {
   const fits: [string, InputSize][] = [
     ['on a grid of 32', fitInput(width, height, 640, 32)],
-    ['in a square of 512', fitSquare(width, height, 512)],
+    ['in a square of 512', fitFixed(width, height, SQUARE)],
   ];
 
   test.each(fits)('a box %s comes back to where it is', (_name, size) => {
@@ -82,12 +87,36 @@ test('a tiny picture is not enlarged to the size of a large one', () => {
 });
 
 test('what is beside the picture is black at every fill', () => {
-  const size = fitSquare(320, 180, 512);
+  const size = fitFixed(320, 180, SQUARE);
   const picture = makePicture(320, 180, () => 235);
-  const letterbox = new Letterbox(picture, size, 'RGB');
+  const letterbox = new Letterbox(picture, size, PLAIN);
   letterbox.fill(picture);
   letterbox.fill(picture);
   expect(letterbox.tensor.subarray(size.contentHeight * 512, 512 * 512).every((value) => value === 0)).toBe(true);
   letterbox.close();
   picture.free();
 });
+
+test('a picture is brought to the mean and scale that the model wants, and black is beside it', () => {
+  const [mean, scale]: [[number, number, number], number] = [[104, 117, 123], 1 / 128];
+  const size = fitFixed(64, 32, { width: 64, height: 48 });
+  const picture = makePicture(64, 32, () => 235);
+  const white = fillOnce(picture, size, { channels: 'BGR', mean, scale });
+  const plain = fillOnce(picture, size, PLAIN);
+  picture.free();
+  const area = 64 * 48;
+  for (const [plane, value] of mean.entries()) {
+    const at = plane * area;
+    expect(white[at + 70]).toBeCloseTo((plain[at + 70]! - value) * scale, 5);
+    expect(white[at + 40 * 64]).toBeCloseTo(-value * scale, 5);
+  }
+  expect(plain[70]).toBeGreaterThan(250);
+});
+
+function fillOnce(picture: Frame, size: InputSize, input: typeof PLAIN): Float32Array {
+  const letterbox = new Letterbox(picture, size, input);
+  letterbox.fill(picture);
+  letterbox.fill(picture);
+  letterbox.close();
+  return letterbox.tensor;
+}

@@ -4,11 +4,12 @@ import { expect, test } from 'vitest';
 import { loadManifest } from '../../models/manifest.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-test('the project’s manifest names both detectors, each by address or package and checksum', () => {
+test('the project’s manifest names its detectors, each by address or package and checksum', () => {
   const models = loadManifest();
   expect(models.map(({ name, family, licence }) => [name, family, licence])).toEqual([
     ['yunet-n', 'yunet', 'Apache-2.0'],
     ['ssd-mobilenet-v1', 'ssd-mobilenet-v1', 'MIT'],
+    ['tiny-face', 'tiny-face', 'MIT'],
   ]);
 });
 
