@@ -4,6 +4,8 @@ import { suppress } from './nms.ts';
 
 /** Scores go to 1, give or take rounding; more is rubbish. */
 const MAX_SCORE = 1.01;
+/** Pixels of the input: far past where a face that is partly outside can reach. */
+const MAX_COORDINATE = 1e6;
 
 interface Candidate extends Detection {
   /** Five points in pixels of the input, read only for the boxes that are kept. */
@@ -26,11 +28,11 @@ export class Candidates {
 
   /**
    * Adds a face by two opposite corners of its box.
-   * @throws InferenceError 'run-failed' for what is no number: what the model saw is then not known
+   * @throws InferenceError 'run-failed' for what can be no face: what the model saw is then not known
    */
   add(score: number, x1: number, y1: number, x2: number, y2: number, points?: () => Landmarks): void {
     // Written so that NaN counts as a failure, not as "no face".
-    if (!(score <= MAX_SCORE) || !Number.isFinite(x1 + y1 + x2 + y2)) throw this.#noNumber();
+    if (!(score <= MAX_SCORE) || !isWithin(x1, y1) || !isWithin(x2, y2)) throw this.#rubbish();
     this.#found.push({
       x: Math.min(x1, x2) * this.#toX,
       y: Math.min(y1, y2) * this.#toY,
@@ -52,14 +54,19 @@ export class Candidates {
 
   #toPicture(points: Landmarks): Landmarks {
     return points.map(([x, y]): Point => {
-      if (!Number.isFinite(x + y)) throw this.#noNumber();
+      if (!isWithin(x, y)) throw this.#rubbish();
       return [x * this.#toX, y * this.#toY];
     }) as unknown as Landmarks;
   }
 
-  #noNumber(): InferenceError {
-    return new InferenceError('run-failed', `${this.#model} gave a result that is no number`);
+  #rubbish(): InferenceError {
+    return new InferenceError('run-failed', `${this.#model} gave a result that is no number, or out of all bounds`);
   }
+}
+
+/** False for NaN as well. */
+function isWithin(x: number, y: number): boolean {
+  return Math.abs(x) <= MAX_COORDINATE && Math.abs(y) <= MAX_COORDINATE;
 }
 
 /** Five points of which `at` gives the ten coordinates: each is `origin + at · unit`. */
