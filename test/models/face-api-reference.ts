@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Box } from '../../inference/track/box.ts';
 
 /** Where the face-api package is. */
 export const FACE_API = dirname(createRequire(import.meta.url).resolve('@vladmandic/face-api/package.json'));
@@ -24,10 +25,18 @@ interface FaceApi {
       loadFromDisk(folder: string): Promise<void>;
       forward(input: TfTensor): Promise<{ boxes: TfTensor[]; scores: TfTensor[] }>;
     };
+    tinyFaceDetector: {
+      loadFromDisk(folder: string): Promise<void>;
+      forward(input: TfTensor, inputSize: number): Promise<TfTensor>;
+      locateFaces(
+        input: TfTensor,
+        options: { inputSize: number; scoreThreshold: number },
+      ): Promise<{ score: number; box: { x: number; y: number; width: number; height: number } }[]>;
+    };
   };
 }
 
-/** face-api's own detector in plain JavaScript; a forward pass takes 10 to 20 seconds. */
+/** face-api's own detectors in plain JavaScript; a forward pass of the SSD takes 10 to 20 seconds. */
 export class FaceApiReference {
   readonly #faceApi: FaceApi;
 
@@ -50,6 +59,7 @@ export class FaceApiReference {
     };
     faceApi.env.setEnv({ ...browser, readFile });
     await faceApi.nets.ssdMobilenetv1.loadFromDisk(join(FACE_API, 'model'));
+    await faceApi.nets.tinyFaceDetector.loadFromDisk(join(FACE_API, 'model'));
     return new FaceApiReference(faceApi);
   }
 
@@ -64,6 +74,24 @@ export class FaceApiReference {
     const [scoreTensor] = scores;
     if (!boxTensor || !scoreTensor) throw new Error('face-api returned no boxes and scores');
     return { boxes: boxTensor.dataSync(), scores: scoreTensor.dataSync() };
+  }
+
+  /**
+   * What the Tiny face detector's network gives.
+   * @param rgb interleaved, square, 0..255
+   * @returns [rows, columns, 25], before decoding
+   */
+  async tinyCells(rgb: Uint8Array, side: number): Promise<Float32Array> {
+    const input = this.#faceApi.tf.tensor4d(Float32Array.from(rgb), [1, side, side, 3]);
+    return (await this.#faceApi.nets.tinyFaceDetector.forward(input, side)).dataSync();
+  }
+
+  /** The Tiny face detector's faces, after its NMS, in pixels of the square. */
+  async tinyFaces(rgb: Uint8Array, side: number, minScore: number): Promise<(Box & { score: number })[]> {
+    const input = this.#faceApi.tf.tensor4d(Float32Array.from(rgb), [1, side, side, 3]);
+    const options = { inputSize: side, scoreThreshold: minScore };
+    const faces = await this.#faceApi.nets.tinyFaceDetector.locateFaces(input, options);
+    return faces.map(({ score, box: { x, y, width: w, height: h } }) => ({ x, y, w, h, score }));
   }
 }
 
