@@ -7,13 +7,19 @@ import { InferenceError } from './errors.ts';
 import type { BlurFileResult, BlurProgress, FileJobOptions } from './file-job.ts';
 import type { FileJobMessage } from './file-job-process.ts';
 import { asOutputError } from './media/output-error.ts';
+import { chooseOutputKind, type VideoCodec } from './media/output-kind.ts';
 import { type BlurPolicy, makePolicy } from './policy.ts';
 
 export type { BlurFileResult, BlurProgress } from './file-job.ts';
 
 export interface BlurFileOptions {
   readonly input: string;
+  /** Its ending chooses the container: .mp4 (and none), .m4v, .mov, .mkv or .webm. */
   readonly output: string;
+  /** The container's usual one when left out: VP9 in WebM, else H.264. */
+  readonly codec?: VideoCodec;
+  /** Whether tags that describe the file are kept (title, artist, time of creation …); default false. */
+  readonly keepMetadata?: boolean;
   readonly policy?: Partial<BlurPolicy>;
   /** Where to write the JSON report of who was covered where. */
   readonly report?: string;
@@ -37,11 +43,14 @@ const STDERR_TAIL = 2000;
  */
 export async function blurFile(options: BlurFileOptions, hooks: BlurFileHooks = {}): Promise<BlurFileResult> {
   const policy = makePolicy(options.policy);
+  const kind = chooseOutputKind(options.output, options.codec);
   const output = temporaryBeside(options.output);
   const report = options.report ? temporaryBeside(options.report) : null;
   const job: FileJobOptions = {
     input: resolve(options.input),
     output,
+    kind,
+    keepMetadata: options.keepMetadata ?? false,
     policy,
     report,
     models: options.models ?? defaultModelLocations({}),
@@ -89,8 +98,8 @@ async function runInChild(
     serialization: 'advanced',
     execArgv: [],
     // What parses strangers' files gets none of our environment. One heap a thread, glibc's habit, would keep tens of
-    // megabytes that nobody uses.
-    env: { MALLOC_ARENA_MAX: '2' },
+    // megabytes that nobody uses; SVT-AV1 tells of errors only.
+    env: { MALLOC_ARENA_MAX: '2', SVT_LOG: '1' },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const abort = () => child.kill('SIGKILL');

@@ -1,4 +1,4 @@
-import type { Packet } from 'node-av';
+import type { Packet, Stream } from 'node-av';
 import type { ModelLocations } from '../models/locations.ts';
 import { resolveDetector } from '../models/resolve.ts';
 import type { Detector } from './detect/detector.ts';
@@ -8,8 +8,11 @@ import { InferenceError } from './errors.ts';
 import { FrameSink } from './frame-sink.ts';
 import { FrameSource } from './frame-source.ts';
 import { AudioTrack } from './media/audio-track.ts';
+import { descriptiveTags } from './media/descriptive-tags.ts';
 import { InputFile } from './media/input-file.ts';
 import { OutputFile } from './media/output-file.ts';
+import type { OutputKind, VideoCodec } from './media/output-kind.ts';
+import type { Adaptation } from './media/picture-converter.ts';
 import { VideoDecoder } from './media/video-decoder.ts';
 import { VideoEncoder } from './media/video-encoder.ts';
 import type { VideoFrame } from './media/video-frame.ts';
@@ -21,6 +24,9 @@ export interface FileJobOptions {
   readonly input: string;
   /** Where to write; a temporary name that the caller renames. */
   readonly output: string;
+  readonly kind: OutputKind;
+  /** Whether tags that describe the file go along: title, artist, time of creation; never a place or a device. */
+  readonly keepMetadata: boolean;
   readonly policy: BlurPolicy;
   /** Where to write the report, likewise; null for none. */
   readonly report: string | null;
@@ -62,20 +68,34 @@ const LOST_SECONDS = 1;
 /** The window never holds more pictures than fit here. */
 const WINDOW_BYTES = 160 * 2 ** 20;
 const DEFAULT_FPS = 30;
+/** A header that names fewer or more frames a second than these is not believed. */
+const MIN_FPS = 0.01;
+const MAX_FPS = 1000;
+/** Between two pictures further apart anything may have happened: both are looked at. Seconds. */
+const MAX_UNSEEN_SECONDS = 0.5;
 const PROGRESS_INTERVAL_MS = 200;
 /** Threads of each part: more of them only get in each other's way on two cores. */
 const DETECTOR_THREADS = 1;
 const DECODER_THREADS = 2;
 const ENCODER_THREADS = 2;
-const ENCODER_PRESET = 'ultrafast';
-/** Costs hardly more than the bare preset and saves two thirds of its size. */
-const ENCODER_TUNING = 'cabac=1:8x8dct=1:bframes=3:b-adapt=0:weightp=0';
-const ENCODER_CRF = 21;
+/** Each at the speed that detection goes at on two cores, and at about the same quality. */
+const ENCODERS: Readonly<Record<VideoCodec, { preset: string; tuning: string; crf: number }>> = {
+  // The tuning costs hardly more than the bare preset and saves two thirds of its size.
+  h264: { preset: 'ultrafast', tuning: 'cabac=1:8x8dct=1:bframes=3:b-adapt=0:weightp=0', crf: 21 },
+  vp9: { preset: '7', tuning: 'row-mt=1:tile-columns=1:lag-in-frames=0', crf: 24 },
+  // Without look-ahead: it would hold dozens of pictures.
+  av1: { preset: '11', tuning: 'pred-struct=1:lp=2', crf: 28 },
+};
 /** The output may take this times the source's bit rate, and never less than the floor. */
 const MAX_BITRATE_RATIO = 1.22;
 const MIN_BITRATE_CAP_BPS = 300_000;
 /** Audio that comes before the first picture waits for the header; no real file has this many packets of it. */
 const MAX_EARLY_AUDIO = 20_000;
+
+const ADAPTED: Readonly<Record<Adaptation, string>> = {
+  deinterlaced: 'the video is interlaced; each pair of fields became one whole picture',
+  'tone-mapped': 'the video is HDR; its colours were mapped to BT.709, which every screen shows',
+};
 
 /** Blurs one file in this process, start to end. Whole only when it returns; else the caller removes what it left. */
 export class FileJob {
@@ -112,7 +132,11 @@ export class FileJob {
       throw new InferenceError('input-not-video', `${this.#options.input} holds no picture that can be decoded`);
     const { width, height } = first.picture;
     const fps = frameRateOf(input) ?? DEFAULT_FPS;
-    const output = open.adopt(await OutputFile.create(this.#options.output), (file) => file.close());
+    const { kind, keepMetadata } = this.#options;
+    const tags = keepMetadata ? descriptiveTags(input.tags) : {};
+    const output = open.adopt(await OutputFile.create(this.#options.output, kind.container, tags), (file) =>
+      file.close(),
+    );
     const encoder = open.adopt(await this.#openEncoder(input, first), (e) => e.close());
     const videoTrack = output.addEncoded(encoder.context, encoder.context.framerate);
     await this.#openAudio(input, output, open);
@@ -137,8 +161,12 @@ export class FileJob {
         progress.tick(++this.#frames);
       }
     };
+    const { num, den } = input.video.timeBase;
+    let lastPts = first.picture.pts;
     for (let frame: VideoFrame | null = first; frame; frame = await source.next()) {
       this.#firstPts ??= frame.picture.pts;
+      if (Number(frame.picture.pts - lastPts) * num > MAX_UNSEEN_SECONDS * den) await pipeline.gap();
+      lastPts = frame.picture.pts;
       this.#endPts = frame.picture.pts + frame.picture.duration;
       await drain(await pipeline.push(frame));
     }
@@ -151,7 +179,8 @@ export class FileJob {
       this.#hooks.onWarning(`detection failed ${pipeline.failures.count} times; those frames are covered whole`);
     }
 
-    const { num, den } = input.video.timeBase;
+    const adaptations = [...decoder.adaptations];
+    for (const adaptation of adaptations) this.#hooks.onWarning(ADAPTED[adaptation]);
     const durationMs = (Number(this.#endPts - (this.#firstPts ?? 0n)) * num * 1000) / den;
     const figures = { width, height, fps, frames: this.#frames, durationMs: Math.round(durationMs) };
     await report?.finish({
@@ -159,6 +188,7 @@ export class FileJob {
       output: { path: this.#options.output },
       detector: detector.name,
       policy: this.#options.policy,
+      adaptations,
     });
     return { ...figures, faces: this.#tracks.size, detector: detector.name, coveredWhole: this.#coveredWhole };
   }
@@ -169,19 +199,31 @@ export class FileJob {
       timeBase: input.video.timeBase,
       frameRate: frameRateOf(input) === null ? { num: 0, den: 1 } : input.video.avgFrameRate,
       threads: ENCODER_THREADS,
-      preset: ENCODER_PRESET,
-      tuning: ENCODER_TUNING,
-      crf: ENCODER_CRF,
+      codec: this.#options.kind.codec,
+      ...ENCODERS[this.#options.kind.codec],
       maxBitrateBps: bitRate === null ? null : Math.max(MIN_BITRATE_CAP_BPS, bitRate * MAX_BITRATE_RATIO),
     });
   }
 
   async #openAudio(input: InputFile, output: OutputFile, open: AsyncDisposableStack): Promise<void> {
     for (const stream of input.audio) {
-      this.#audio.set(
-        stream.index,
-        open.adopt(await AudioTrack.open(stream, output), (track) => track.close()),
-      );
+      const track = await this.#openTrack(stream, output);
+      if (track)
+        this.#audio.set(
+          stream.index,
+          open.adopt(track, (opened) => opened.close()),
+        );
+    }
+  }
+
+  /** @returns null where nobody could play it either */
+  async #openTrack(stream: Stream, output: OutputFile): Promise<AudioTrack | null> {
+    try {
+      return await AudioTrack.open(stream, output, this.#options.keepMetadata);
+    } catch (error) {
+      if (!(error instanceof InferenceError && error.code === 'input-not-video')) throw error;
+      this.#hooks.onWarning(`sound track ${stream.index} is left out: ${error.message}`);
+      return null;
     }
   }
 
@@ -194,7 +236,7 @@ export class FileJob {
       policy: this.#options.policy,
       detectEveryFrames,
       inputPx: tuning.inputPx,
-      sharpEveryFrames: Math.round(fps * tuning.sharpEverySeconds),
+      sharpEveryFrames: tuning.sharpEverySeconds > 0 ? Math.max(1, Math.round(fps * tuning.sharpEverySeconds)) : 0,
       sharpInputPx: tuning.sharpInputPx,
       minScore: tuning.minScore,
       windowFrames: Math.max(detectEveryFrames, Math.min(Math.round(fps * WINDOW_SECONDS), fits)),
@@ -214,7 +256,9 @@ export class FileJob {
   }
 
   async #writeAudio(packet: Packet): Promise<void> {
-    await this.#audio.get(packet.streamIndex)?.write(packet);
+    const track = this.#audio.get(packet.streamIndex);
+    if (track) await track.write(packet);
+    else packet.free();
   }
 }
 
@@ -222,7 +266,7 @@ export class FileJob {
 function frameRateOf(input: InputFile): number | null {
   const { num, den } = input.video.avgFrameRate;
   const fps = num > 0 && den > 0 ? num / den : 0;
-  return fps >= 1 && fps <= 1000 ? fps : null;
+  return fps >= MIN_FPS && fps <= MAX_FPS ? fps : null;
 }
 
 /** Tells progress a few times a second. */

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { asOutputError } from './media/output-error.ts';
+import type { Adaptation } from './media/picture-converter.ts';
 import type { BlurPolicy } from './policy.ts';
 import type { Cover } from './track/coverage.ts';
 
@@ -15,6 +16,8 @@ export interface ReportSummary {
   readonly output: { path: string };
   readonly detector: string;
   readonly policy: BlurPolicy;
+  /** Named in the report where there are any. */
+  readonly adaptations: readonly Adaptation[];
 }
 
 /**
@@ -69,11 +72,11 @@ export class ReportWriter {
   }
 
   /** Writes the rest and closes the file. */
-  async finish({ input, output, detector, policy }: ReportSummary): Promise<void> {
+  async finish({ input, output, detector, policy, adaptations }: ReportSummary): Promise<void> {
     for (const [track, boxes] of this.#open) await this.#writeTrack(track, boxes);
     const { path, ...figures } = input;
     const rest = {
-      input: { sha256: await hashFile(path), ...figures },
+      input: { sha256: await hashFile(path), ...figures, ...(adaptations.length > 0 && { adaptations }) },
       output: { sha256: await hashFile(output.path) },
       model: { detector, recogniser: null },
       policy: { mode: 'all', identities: [], ...policy },

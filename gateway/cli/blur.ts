@@ -1,4 +1,5 @@
 import type { BlurFileOptions, BlurFileResult } from '../../inference/blur-file.ts';
+import type { VideoCodec } from '../../inference/media/output-kind.ts';
 import type { BlurPolicy } from '../../inference/policy.ts';
 import { loadEngineConfig } from '../config.ts';
 import { checkBlurPaths } from './blur-paths.ts';
@@ -11,6 +12,8 @@ export interface BlurCommand {
   readonly style?: BlurPolicy['style'];
   readonly strength?: number;
   readonly margin?: number;
+  readonly codec?: VideoCodec;
+  readonly keepMetadata?: boolean;
   readonly report?: string;
   readonly quiet?: boolean;
 }
@@ -22,9 +25,9 @@ export interface BlurCommand {
  */
 export async function runBlur(input: string, command: BlurCommand): Promise<number> {
   const { modelLocations: models } = loadEngineConfig();
-  const { output, report, style, strength, margin, quiet } = command;
+  const { output, report, style, strength, margin, codec, keepMetadata, quiet } = command;
   const paths = checkBlurPaths({ input, output, report });
-  const options: BlurFileOptions = { ...paths, models, policy: { style, strength, margin } };
+  const options: BlurFileOptions = { ...paths, models, codec, keepMetadata, policy: { style, strength, margin } };
 
   // Loaded only here, so that help and refusals need no engine.
   const { blurFile } = await import('../../inference/blur-file.ts');

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { VIDEO_CODECS, type VideoCodec } from '../../inference/media/output-kind.ts';
 import type { BlurPolicy } from '../../inference/policy.ts';
 import { wantsStack } from '../config.ts';
 import { exitCodeOf } from '../errors.ts';
@@ -29,6 +30,7 @@ detector finds every face.
 Examples:
   $ faceblur blur in.mp4 -o out.mp4
   $ faceblur blur in.mp4 -o out.mp4 --strength 1 --margin 0.5     coarser blocks, wider masks
+  $ faceblur blur in.mov -o out.webm --codec av1                  the name's ending chooses the container
   $ faceblur blur in.mp4 -o out.mp4 --report out.json --quiet     for scripts`;
 
 const SERVE_HELP = `
@@ -68,10 +70,12 @@ function createProgram(outcome: { exitCode: number }): Command {
     .summary('cover every face in a video file')
     .description('Covers every face in a video file and writes a new file.')
     .argument('<in>', 'video to read')
-    .requiredOption('-o, --output <file>', 'video to write (MP4); replaced if it exists')
+    .requiredOption('-o, --output <file>', 'video to write: .mp4, .m4v, .mov, .mkv or .webm; replaced if it exists')
     .option('--style <style>', 'how a face is covered: mosaic (default: mosaic)', parseStyle)
     .option('--strength <0..1>', 'adds above a floor that already cannot be undone (default: 0.5)', parseShare)
     .option('--margin <0..1>', 'how far the mask reaches past the face (default: 0.3)', parseShare)
+    .option('--codec <codec>', 'h264, vp9 or av1 (default: vp9 in .webm, else h264)', parseCodec)
+    .option('--keep-metadata', 'keep title, artist, date and the like; never a place or a device')
     .option('--report <file>', 'write a JSON report of every face and frame')
     .option('--quiet', 'no progress and no summary; warnings and errors still show')
     .addHelpText('after', BLUR_HELP)
@@ -109,6 +113,12 @@ function parseStyle(value: string): BlurPolicy['style'] {
   const available = `available: ${STYLES.join(', ')}`;
   if (LATER_STYLES.includes(value)) throw new InvalidArgumentError(`It is not available yet; ${available}`);
   throw new InvalidArgumentError(`There is no such style; ${available}`);
+}
+
+function parseCodec(value: string): VideoCodec {
+  const codec = VIDEO_CODECS.find((name) => name === value);
+  if (codec) return codec;
+  throw new InvalidArgumentError(`There is no such codec; available: ${VIDEO_CODECS.join(', ')}`);
 }
 
 function parseShare(value: string): number {

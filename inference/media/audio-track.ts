@@ -6,25 +6,37 @@ import {
   AV_CODEC_ID_FLAC,
   AV_CODEC_ID_MP3,
   AV_CODEC_ID_OPUS,
+  AV_CODEC_ID_PCM_S16LE,
+  AV_CODEC_ID_PCM_S24LE,
+  AV_CODEC_ID_VORBIS,
+  AV_PKT_FLAG_DISCARD,
   type AVCodecID,
   type Packet,
   type Stream,
 } from 'node-av';
 import { AudioTranscoder } from './audio-transcoder.ts';
+import { languageTag } from './descriptive-tags.ts';
 import type { OutputFile } from './output-file.ts';
+import type { Container } from './output-kind.ts';
 
-/** What MP4 holds as it is, and players play. */
-const COPIED: ReadonlySet<AVCodecID> = new Set([
-  AV_CODEC_ID_AAC,
-  AV_CODEC_ID_AC3,
-  AV_CODEC_ID_ALAC,
-  AV_CODEC_ID_EAC3,
-  AV_CODEC_ID_FLAC,
-  AV_CODEC_ID_MP3,
-  AV_CODEC_ID_OPUS,
-]);
+const ISO_AND_MATROSKA = [AV_CODEC_ID_AAC, AV_CODEC_ID_AC3, AV_CODEC_ID_ALAC, AV_CODEC_ID_EAC3, AV_CODEC_ID_MP3];
 
-/** One audio stream on its way into the output: copied where MP4 allows it, else encoded to AAC. */
+/** What each container holds as it is, and players play in it. */
+const COPIED: Readonly<Record<Container, ReadonlySet<AVCodecID>>> = {
+  mp4: new Set([...ISO_AND_MATROSKA, AV_CODEC_ID_FLAC, AV_CODEC_ID_OPUS]),
+  mov: new Set([...ISO_AND_MATROSKA, AV_CODEC_ID_PCM_S16LE, AV_CODEC_ID_PCM_S24LE]),
+  matroska: new Set([
+    ...ISO_AND_MATROSKA,
+    AV_CODEC_ID_FLAC,
+    AV_CODEC_ID_OPUS,
+    AV_CODEC_ID_VORBIS,
+    AV_CODEC_ID_PCM_S16LE,
+    AV_CODEC_ID_PCM_S24LE,
+  ]),
+  webm: new Set([AV_CODEC_ID_OPUS, AV_CODEC_ID_VORBIS]),
+};
+
+/** One audio stream on its way into the output: copied where the container allows it, else encoded to AAC or Opus. */
 export class AudioTrack {
   readonly #stream: Stream;
   readonly #output: OutputFile;
@@ -38,19 +50,28 @@ export class AudioTrack {
     this.#transcoder = transcoder;
   }
 
-  /** Adds the track to an output whose header is not written yet. */
-  static async open(stream: Stream, output: OutputFile): Promise<AudioTrack> {
-    if (COPIED.has(stream.codecpar.codecId)) {
-      return new AudioTrack(stream, output, output.addCopied(stream.codecpar, stream.timeBase), null);
+  /**
+   * Adds the track to an output whose header is not written yet.
+   * @param keepLanguage whether it says which language it is in
+   * @throws InferenceError 'input-not-video' when it would have to be decoded and can't, 'encode-failed'
+   */
+  static async open(stream: Stream, output: OutputFile, keepLanguage: boolean): Promise<AudioTrack> {
+    const { container } = output;
+    const tags = keepLanguage ? languageTag(stream.metadata?.getAll() ?? {}) : {};
+    if (COPIED[container].has(stream.codecpar.codecId)) {
+      return new AudioTrack(stream, output, output.addCopied(stream.codecpar, stream.timeBase, tags), null);
     }
-    const transcoder = await AudioTranscoder.open(stream);
-    return new AudioTrack(stream, output, output.addEncoded(transcoder.context), transcoder);
+    const codec = container === 'webm' ? 'opus' : 'aac';
+    const transcoder = await AudioTranscoder.open(stream, { codec, surround: true });
+    return new AudioTrack(stream, output, output.addEncoded(transcoder.context, undefined, tags), transcoder);
   }
 
   /** Writes one packet of the stream, which it takes over. */
   async write(packet: Packet): Promise<void> {
     try {
       if (!this.#transcoder) {
+        // What an edit list cuts out under way; before the start it is what the decoder runs up on.
+        if (packet.hasFlags(AV_PKT_FLAG_DISCARD) && packet.pts >= 0n) return;
         await this.#output.write(this.#track, packet, this.#stream.timeBase);
         return;
       }

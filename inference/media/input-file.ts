@@ -4,9 +4,11 @@ import {
   AV_CODEC_ID_NONE,
   AV_DISPOSITION_ATTACHED_PIC,
   AV_DISPOSITION_STILL_IMAGE,
+  AV_NOPTS_VALUE,
   AV_PKT_DATA_DISPLAYMATRIX,
   AVDISCARD_ALL,
   AVERROR_EOF,
+  AVFMT_TS_DISCONT,
   AVMEDIA_TYPE_AUDIO,
   AVMEDIA_TYPE_VIDEO,
   Dictionary,
@@ -17,6 +19,7 @@ import {
 } from 'node-av';
 import { InferenceError } from '../errors.ts';
 import { missingBytes } from './missing-bytes.ts';
+import { BROADCAST_JUMPS, FILE_JUMPS, PacketClock } from './packet-clock.ts';
 
 /** Containers that are opened at all. Playlists, concatenations, devices and image patterns reach other files: never. */
 const FORMATS = 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv,gif,ogg,mpeg,asf,h264,hevc';
@@ -39,6 +42,7 @@ export class InputFile {
   readonly #format: FormatContext;
   /** Its container wrote its size down, and all of it is there. */
   readonly #isWhole: boolean;
+  readonly #clock: PacketClock;
   #reachedSeconds = 0;
   #closing: Promise<void> | undefined;
 
@@ -48,6 +52,8 @@ export class InputFile {
     this.#isWhole = isWhole;
     this.video = video;
     this.audio = audio;
+    const startsAnew = ((format.iformat?.flags ?? 0) & AVFMT_TS_DISCONT) !== 0;
+    this.#clock = new PacketClock(startOf(video, audio), startsAnew ? BROADCAST_JUMPS : FILE_JUMPS);
   }
 
   /** @throws InferenceError 'input-missing' | 'input-unreadable' | 'input-empty' | 'input-not-video' | 'input-truncated' */
@@ -98,6 +104,11 @@ export class InputFile {
     return this.#format.bitRate > 0n ? Number(this.#format.bitRate) : null;
   }
 
+  /** The container's tags, as they are. */
+  get tags(): Record<string, string> {
+    return this.#format.metadata?.getAll() ?? {};
+  }
+
   /** The 3×3 matrix that turns the stored picture upright (16.16 fixed point, row by row), or null. */
   get displayMatrix(): Int32Array | null {
     const data = this.video.codecpar.getCodedSideData(AV_PKT_DATA_DISPLAYMATRIX);
@@ -105,7 +116,7 @@ export class InputFile {
   }
 
   /**
-   * Reads the next packet of a chosen stream into `packet`.
+   * Reads the next packet of a chosen stream into `packet`, its times counted from the start of the file.
    * @returns false at the end
    * @throws InferenceError 'input-truncated' when the file ends early, 'input-unreadable' when reading fails
    */
@@ -121,6 +132,7 @@ export class InputFile {
     const base = packet.streamIndex === this.video.index ? this.video.timeBase : this.#timeBaseOf(packet.streamIndex);
     const end = Number(packet.pts + packet.duration) * (base.num / base.den);
     if (end > this.#reachedSeconds) this.#reachedSeconds = end;
+    this.#clock.correct(packet, base);
     return true;
   }
 
@@ -144,6 +156,14 @@ export class InputFile {
       );
     }
   }
+}
+
+/** Seconds at which what is shown and heard begins. A little sound before 0 is the codec's own run-up. */
+function startOf(video: Stream, audio: readonly Stream[]): number {
+  const seconds = ({ startTime, timeBase }: Stream) => (Number(startTime) * timeBase.num) / timeBase.den;
+  if (video.startTime !== AV_NOPTS_VALUE && video.startTime < 0n) return seconds(video);
+  const starts = [video, ...audio].filter(({ startTime }) => startTime !== AV_NOPTS_VALUE).map(seconds);
+  return starts.length === 0 ? 0 : Math.max(0, Math.min(...starts));
 }
 
 function reason(code: number): string {

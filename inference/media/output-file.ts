@@ -1,4 +1,5 @@
 import {
+  AV_NOPTS_VALUE,
   AVERROR_ENOSPC,
   type CodecContext,
   type CodecParameters,
@@ -10,26 +11,40 @@ import {
   type Stream,
 } from 'node-av';
 import { InferenceError } from '../errors.ts';
+import type { Container } from './output-kind.ts';
 
-/** Writes one MP4: a video track, audio tracks, and no metadata. Packets of all tracks are interleaved by time. */
+type Tags = Readonly<Record<string, string>>;
+
+interface Track {
+  readonly stream: Stream;
+  /** Decoding time of the last packet, in the stream's ticks, and where it ended. */
+  last: bigint | undefined;
+  end: bigint;
+}
+
+/** Writes one file: a video track, audio tracks, and no metadata but what is given. Packets are interleaved by time. */
 export class OutputFile {
+  readonly container: Container;
   readonly #format: FormatContext;
   readonly #path: string;
-  readonly #streams: Stream[] = [];
+  readonly #tracks: Track[] = [];
   #tail: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(format: FormatContext, path: string) {
+  private constructor(format: FormatContext, container: Container, path: string) {
     this.#format = format;
+    this.container = container;
     this.#path = path;
   }
 
   /** @throws InferenceError 'output-unwritable' | 'no-space' */
-  static async create(path: string): Promise<OutputFile> {
+  static async create(path: string, container: Container, tags: Tags = {}): Promise<OutputFile> {
     const format = new FormatContext();
-    check(format.allocOutputContext2(null, 'mp4', `file:${path}`), path);
-    const output = new OutputFile(format, path);
+    check(format.allocOutputContext2(null, container, `file:${path}`), path);
+    const output = new OutputFile(format, container, path);
     try {
+      using metadata = Dictionary.fromObject(tags);
+      if (metadata.count() > 0) format.metadata = metadata;
       check(await format.openOutput(), path);
     } catch (error) {
       format.freeContext();
@@ -39,26 +54,28 @@ export class OutputFile {
   }
 
   /** Adds the track of an encoder. @returns the track's index */
-  addEncoded(context: CodecContext, frameRate?: IRational): number {
+  addEncoded(context: CodecContext, frameRate?: IRational, tags: Tags = {}): number {
     const stream = this.#format.newStream(null);
     stream.codecpar.fromContext(context);
     stream.timeBase = context.timeBase;
+    stream.sampleAspectRatio = context.sampleAspectRatio;
     if (frameRate && frameRate.num > 0) stream.avgFrameRate = frameRate as Stream['avgFrameRate'];
-    return this.#streams.push(stream) - 1;
+    return this.#add(stream, tags);
   }
 
   /** Adds a track whose packets are copied from a source. @returns the track's index */
-  addCopied(parameters: CodecParameters, timeBase: IRational): number {
+  addCopied(parameters: CodecParameters, timeBase: IRational, tags: Tags = {}): number {
     const stream = this.#format.newStream(null);
     parameters.copy(stream.codecpar);
     stream.codecpar.codecTag = 0;
     stream.timeBase = timeBase as Stream['timeBase'];
-    return this.#streams.push(stream) - 1;
+    return this.#add(stream, tags);
   }
 
   async writeHeader(): Promise<void> {
+    const isIso = this.container === 'mp4' || this.container === 'mov';
     // Bit-exact muxing leaves out the only tag that would be written, the muxer's own name.
-    using options = Dictionary.fromObject({ movflags: '+faststart', fflags: '+bitexact' });
+    using options = Dictionary.fromObject({ ...(isIso && { movflags: '+faststart' }), fflags: '+bitexact' });
     check(await this.#format.writeHeader(options), this.#path);
   }
 
@@ -69,11 +86,12 @@ export class OutputFile {
     return this.#tail;
   }
 
-  async #write(track: number, packet: Packet, timeBase: IRational): Promise<void> {
-    const stream = this.#streams[track];
-    if (!stream) throw new InferenceError('closed', `the output has no track ${track}`);
-    packet.streamIndex = stream.index;
-    packet.rescaleTs(timeBase, stream.timeBase);
+  async #write(index: number, packet: Packet, timeBase: IRational): Promise<void> {
+    const track = this.#tracks[index];
+    if (!track) throw new InferenceError('closed', `the output has no track ${index}`);
+    packet.streamIndex = track.stream.index;
+    packet.rescaleTs(timeBase, track.stream.timeBase);
+    goForward(packet, track);
     check(await this.#format.interleavedWriteFrame(packet), this.#path);
   }
 
@@ -88,6 +106,22 @@ export class OutputFile {
     this.#closing ??= this.#format.closeOutput().then(() => this.#format.freeContext());
     return this.#closing;
   }
+
+  #add(stream: Stream, tags: Tags): number {
+    using metadata = Dictionary.fromObject(tags);
+    if (metadata.count() > 0) stream.metadata = metadata;
+    return this.#tracks.push({ stream, last: undefined, end: 0n }) - 1;
+  }
+}
+
+/** Muxers refuse a packet without a time, or one that goes back; a source may hold both. */
+function goForward(packet: Packet, track: Track): void {
+  if (packet.dts === AV_NOPTS_VALUE) packet.dts = packet.pts === AV_NOPTS_VALUE ? track.end : packet.pts;
+  if (packet.pts === AV_NOPTS_VALUE) packet.pts = packet.dts;
+  if (track.last !== undefined && packet.dts <= track.last) packet.dts = track.last + 1n;
+  if (packet.pts < packet.dts) packet.pts = packet.dts;
+  track.last = packet.dts;
+  track.end = packet.dts + (packet.duration > 0n ? packet.duration : 1n);
 }
 
 function check(code: number, path: string): void {

@@ -2,20 +2,18 @@ import {
   AV_FRAME_FLAG_CORRUPT,
   AV_FRAME_FLAG_DISCARD,
   AV_NOPTS_VALUE,
-  AV_PIX_FMT_YUV420P,
-  AV_PIX_FMT_YUVJ420P,
   AVERROR_EAGAIN,
   AVERROR_EOF,
   Codec,
   CodecContext,
   FFmpegError,
-  FilterAPI,
   Frame,
   type Packet,
   type Stream,
 } from 'node-av';
 import { InferenceError } from '../errors.ts';
 import { uprightFilters } from './orientation.ts';
+import { type Adaptation, type DecodedPicture, PictureConverter } from './picture-converter.ts';
 import type { VideoFrame } from './video-frame.ts';
 
 /** Larger pictures are refused before memory is taken for them: 16384 × 16384. */
@@ -28,16 +26,14 @@ const MAX_FAILURES_IN_A_ROW = 256;
 export class VideoDecoder {
   readonly #context: CodecContext;
   readonly #stream: Stream;
-  readonly #turn: readonly string[];
-  readonly #filters = new Map<string, FilterAPI>();
-  #size: { width: number; height: number } | undefined;
+  readonly #converter: PictureConverter;
   #frames = 0;
   #lastPts: bigint | undefined;
 
   private constructor(context: CodecContext, stream: Stream, turn: readonly string[]) {
     this.#context = context;
     this.#stream = stream;
-    this.#turn = turn;
+    this.#converter = new PictureConverter(turn);
   }
 
   /**
@@ -83,12 +79,17 @@ export class VideoDecoder {
       throw new InferenceError('decode-failed', 'out of memory in the decoder');
     }
     await this.#receive(frames);
+    if (!packet) this.#add(await this.#converter.flush(), frames);
     return frames;
   }
 
+  /** What had to be changed in the pictures so far. */
+  get adaptations(): ReadonlySet<Adaptation> {
+    return this.#converter.adaptations;
+  }
+
   close(): void {
-    for (const filter of this.#filters.values()) filter.close();
-    this.#filters.clear();
+    this.#converter.close();
     this.#context.freeContext();
   }
 
@@ -109,13 +110,12 @@ export class VideoDecoder {
         continue;
       }
       const broken = picture.hasFlags(AV_FRAME_FLAG_CORRUPT) || picture.decodeErrorFlags !== 0;
-      const pts = this.#nextPts(picture);
-      const duration = picture.duration;
-      const upright = this.#upright(picture);
-      upright.pts = pts;
-      upright.duration = duration;
-      upright.timeBase = this.#stream.timeBase;
-      into.push({ index: this.#frames++, picture: upright, broken });
+      picture.pts = this.#nextPts(picture);
+      picture.timeBase = this.#stream.timeBase;
+      // What the container says of the shape of pixels goes before what the pictures say.
+      const { sampleAspectRatio: shape } = this.#stream;
+      if (shape.num > 0 && shape.den > 0) picture.sampleAspectRatio = shape;
+      this.#add(await this.#converter.convert({ picture, broken }), into);
       failures = 0;
     }
     throw new InferenceError('decode-failed', 'the decoder fails without end on this file');
@@ -137,33 +137,10 @@ export class VideoDecoder {
     return BigInt(Math.max(1, Math.round((rate.den * base.den) / (rate.num * base.num))));
   }
 
-  /** Turns, converts or scales the picture if it needs it; takes ownership and gives back an owned picture. */
-  #upright(picture: Frame): Frame {
-    const isI420 = picture.format === AV_PIX_FMT_YUV420P || picture.format === AV_PIX_FMT_YUVJ420P;
-    const isEven = picture.width % 2 === 0 && picture.height % 2 === 0;
-    const fits = !this.#size || (picture.width === this.#size.width && picture.height === this.#size.height);
-    if (isI420 && isEven && fits && this.#turn.length === 0) {
-      this.#size ??= { width: picture.width, height: picture.height };
-      return picture;
+  #add(pictures: readonly DecodedPicture[], to: VideoFrame[]): void {
+    for (const { picture, broken } of pictures) {
+      picture.timeBase = this.#stream.timeBase;
+      to.push({ index: this.#frames++, picture, broken });
     }
-    const key = `${picture.width}x${picture.height}:${picture.format}`;
-    let filter = this.#filters.get(key);
-    if (!filter) {
-      const chain = [...this.#turn];
-      if (!isI420) chain.push('format=yuv420p');
-      chain.push(
-        this.#size ? `scale=${this.#size.width}:${this.#size.height}` : 'crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0',
-      );
-      filter = FilterAPI.create(chain.join(','), {});
-      this.#filters.set(key, filter);
-    }
-    picture.timeBase = this.#stream.timeBase;
-    filter.processSync(picture);
-    const turned = filter.receiveSync();
-    picture.free();
-    if (!(turned instanceof Frame))
-      throw new InferenceError('decode-failed', 'the picture could not be turned upright');
-    this.#size ??= { width: turned.width, height: turned.height };
-    return turned;
   }
 }

@@ -20,7 +20,16 @@ test('without YuNet the detector that is always there covers the faces, after on
   await resolveModel('ssd-mobilenet-v1', models);
   const clip = await makeFaceClip(join(folder, 'in.mp4'), { seconds: 1.5 });
   const output = join(folder, 'out.mp4');
-  const job: FileJobOptions = { input: clip.path, output, policy: makePolicy(), report: null, models };
+  const kind = { container: 'mp4', codec: 'h264' } as const;
+  const job: FileJobOptions = {
+    input: clip.path,
+    output,
+    kind,
+    keepMetadata: false,
+    policy: makePolicy(),
+    report: null,
+    models,
+  };
   const warnings: string[] = [];
   const hooks = { onProgress: () => undefined, onWarning: (message: string) => warnings.push(message) };
   const result = await new FileJob(job, hooks).run();
