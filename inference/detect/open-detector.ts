@@ -1,4 +1,5 @@
 import type { ModelEntry } from '../../models/manifest.ts';
+import { mergeHeads } from '../../models/onnx/merge-heads.ts';
 import type { DetectionHead } from './detection-head.ts';
 import type { Detector } from './detector.ts';
 import { ModelDetector } from './model-detector.ts';
@@ -17,7 +18,7 @@ import { yunetHead } from './yunet.ts';
 export async function openDetector(entry: ModelEntry, model: Uint8Array, threads: number): Promise<Detector> {
   const head = headOf(entry);
   checkSignature(entry, model, head.tensors);
-  return ModelDetector.create(entry, head, model, threads);
+  return ModelDetector.create(entry, head, mergeHeads(model), threads);
 }
 
 function headOf(entry: ModelEntry): DetectionHead {
