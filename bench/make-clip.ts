@@ -2,6 +2,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Log } from 'node-av';
 import { AV_LOG_ERROR } from 'node-av/constants';
+import {
+  dim,
+  drawPillars,
+  EFFECTS,
+  type Effect,
+  Exposure,
+  lightAt,
+  pillarsAt,
+  shutterMoments,
+  unhidden,
+} from './clip-effect.ts';
 import { type Box, boxesInView, MOTIONS, type Motion, type Truth, viewAt } from './clip-motion.ts';
 import { type ClipCodec, ClipWriter } from './clip-writer.ts';
 import { readPhoto, ViewSampler } from './photo-planes.ts';
@@ -17,6 +28,8 @@ export interface MakeClipOptions {
   truth?: string;
   /** Default `pan`. */
   motion?: Motion;
+  /** What else happens to the picture; default nothing. */
+  effect?: Effect;
   /** Default 1280. */
   width?: number;
   /** Default 720. */
@@ -35,21 +48,31 @@ export interface MakeClipOptions {
 export const CLIP_VERSION = 1;
 
 /**
- * Turns a photo with face boxes into a moving clip whose every face box is known in every frame.
+ * Turns a photo with face boxes into a moving clip whose every face box is known in every frame: a face that is half
+ * hidden is still there, one that is hidden more is not. With an open shutter it is where it is in the middle of it.
  * @returns the truth, also written to `options.truth` where that is given
  */
 export async function makeClip(options: MakeClipOptions): Promise<Truth> {
-  const { width = 1280, height = 720, fps = 30, seconds = 6, motion = 'pan', seed = 1 } = options;
+  const { width = 1280, height = 720, fps = 30, seconds = 6, motion = 'pan', seed = 1, effect } = options;
   const photo = await readPhoto(options.photo);
   const camera = { photoWidth: photo.width, photoHeight: photo.height, width, height, seconds, motion, seed };
   const sampler = new ViewSampler(photo, width, height);
   const writer = await ClipWriter.create({ output: options.output, width, height, fps, seconds, codec: options.codec });
+  const exposure = effect === 'motion-blur' ? new Exposure(writer.planes) : null;
   const truth: Truth = { width, height, fps, frames: [] };
   try {
     for (let n = 0; n < Math.round(seconds * fps); n++) {
-      const view = viewAt(camera, n / fps);
-      sampler.draw(view, writer.planes, writer.strides);
-      truth.frames.push(boxesInView(options.boxes, view, width, height));
+      const t = n / fps;
+      for (const moment of exposure ? shutterMoments(t, fps) : [t]) {
+        sampler.draw(viewAt(camera, moment), writer.planes, writer.strides);
+        exposure?.add(writer.planes);
+      }
+      exposure?.develop(writer.planes);
+      const boxes = boxesInView(options.boxes, viewAt(camera, t), width, height);
+      const pillars = effect === 'occlusion' ? pillarsAt(t, width, seed) : [];
+      drawPillars(pillars, writer.planes, writer.strides, { width, height });
+      if (effect === 'light') dim(lightAt(t, seconds), writer.planes);
+      truth.frames.push(unhidden(boxes, pillars));
       await writer.write();
     }
   } finally {
@@ -73,16 +96,18 @@ async function main(): Promise<void> {
       fps: { type: 'string', default: '30' },
       seconds: { type: 'string', default: '6' },
       motion: { type: 'string', default: 'pan' },
+      effect: { type: 'string' },
       seed: { type: 'string', default: '1' },
       codec: { type: 'string' },
     },
   });
   const [photo, boxes, output, truth] = positionals;
   const motion = MOTIONS.find((name) => name === values.motion);
-  if (!photo || !boxes || !output || !truth || !motion) {
+  const effect = EFFECTS.find((name) => name === values.effect);
+  if (!photo || !boxes || !output || !truth || !motion || values.effect !== effect) {
     throw new Error(
       'usage: node bench/make-clip.ts photo.jpg boxes.json out.mp4|out.webm truth.json ' +
-        `[--w 1280 --h 720 --fps 30 --seconds 6 --motion ${MOTIONS.join('|')} --seed 1 --codec h264|vp8|vp9]`,
+        `[--w 1280 --h 720 --fps 30 --seconds 6 --motion ${MOTIONS.join('|')} --effect ${EFFECTS.join('|')} --seed 1 --codec h264|vp8|vp9]`,
     );
   }
   Log.setLevel(AV_LOG_ERROR);
@@ -92,6 +117,7 @@ async function main(): Promise<void> {
     output,
     truth,
     motion,
+    effect,
     width: Number(values.w),
     height: Number(values.h),
     fps: Number(values.fps),
