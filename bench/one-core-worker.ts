@@ -62,7 +62,7 @@ async function runEngine(): Promise<{ frames: number; ms: number }> {
     tracker: {
       highScore: 0.3,
       birthScore: 0.15,
-      belief: { sureScore: 0.6, likelyScore: 0.35, likelySightings: 2 },
+      belief: { neutralScore: 0.25, largeNeutralScore: 0.5, missCost: 0.1, enough: 0.3 },
       maxLostFrames: 30,
     },
   });

@@ -181,9 +181,10 @@ export class BlurPipeline {
 
   async #detect(held: Held): Promise<void> {
     if (held.inspection === 'failed') return;
-    const { index } = held.frame;
+    const { index, picture } = held.frame;
     try {
-      this.#tracker.update(index, await (held.looking ?? this.#look(held.frame)));
+      const found = await (held.looking ?? this.#look(held.frame));
+      this.#tracker.update(index, found, Math.max(picture.width, picture.height));
     } catch (error) {
       this.#fail(held, error);
       // Nobody saw this frame, so nobody knows about those before it that wait for their later side, either.

@@ -20,12 +20,12 @@ const BROUGHT: FileTuning = {
   detectEverySeconds: 1 / 6,
   inputPx: 640,
   sharpEverySeconds: 1 / 2,
-  sharpInputPx: 960,
+  sharpInputPx: 1280,
   minScore: 0.2,
   tracker: {
     highScore: 0.4,
     birthScore: 0.3,
-    belief: { sureScore: 0.6, likelyScore: 0.4, likelySightings: 2 },
+    belief: { neutralScore: 0.35, largeNeutralScore: 0.5, missCost: 0.1, enough: 0.2 },
   },
 };
 
@@ -34,12 +34,12 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     detectEverySeconds: 1 / 6,
     inputPx: 640,
     sharpEverySeconds: 1 / 2,
-    sharpInputPx: 960,
+    sharpInputPx: 1280,
     minScore: 0.1,
     tracker: {
       highScore: 0.3,
       birthScore: 0.15,
-      belief: { sureScore: 0.6, likelyScore: 0.35, likelySightings: 2 },
+      belief: { neutralScore: 0.2, largeNeutralScore: 0.65, missCost: 0.15, enough: 0.4 },
     },
   },
   'ssd-mobilenet-v1': {
@@ -52,7 +52,7 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
       highScore: 0.3,
       birthScore: 0.15,
       // It looks seldom and misses more than YuNet: what it half sees is believed.
-      belief: { sureScore: 0.3, likelyScore: 0.2, likelySightings: 2 },
+      belief: { neutralScore: 0.15, largeNeutralScore: 0.15, missCost: 0, enough: 0.1 },
     },
   },
   'tiny-face': BROUGHT,
@@ -90,7 +90,7 @@ const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
       highScore: 0.3,
       birthScore: 0.15,
       // What is believed late can't be covered backwards as far as in a file, so less is asked of one look.
-      belief: { sureScore: 0.45, likelyScore: 0.25, likelySightings: 3 },
+      belief: { neutralScore: 0.25, largeNeutralScore: 0.5, missCost: 0.05, enough: 0.2 },
       maxLostFrames: LIVE_LOST_FRAMES,
     },
   },

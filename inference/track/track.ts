@@ -8,18 +8,28 @@ export interface Sighting extends Box {
   readonly score: number;
 }
 
-/** What it takes to believe that a track is a face. What is believed late is covered backwards. */
+/**
+ * What it takes to believe that a track is a face. Each look at it adds the score less the neutral one, be that more or
+ * less than nothing; a look that does not find it takes `missCost`. What is believed late is covered backwards.
+ */
 export interface Belief {
-  /** One sighting of this score is enough. */
-  readonly sureScore: number;
-  /** Or so many of this score. */
-  readonly likelyScore: number;
-  readonly likelySightings: number;
+  /** A score that speaks neither for a face nor against one, of a small box and of a large one: a detector is surer of
+   * large faces, and covers more of the picture where it errs. */
+  readonly neutralScore: number;
+  readonly largeNeutralScore: number;
+  readonly missCost: number;
+  /** The sum from which it is believed, once and for all. */
+  readonly enough: number;
 }
 
-/** Looks that a track must have had since it began before one likely sighting is no longer enough: until then it is
- * unknown, and unknown is covered. Scenes that end sooner never tell. */
+/** Looks that a track must have had since it began before it is no longer enough that its score speaks for a face:
+ * until then it is unknown, and unknown is covered. Scenes that end sooner never tell. */
 const LOOKS_TO_TELL = 2;
+/** Sides of a small and of a large box, as parts of the picture's longer side. */
+const SMALL = 0.06;
+const LARGE = 0.2;
+/** A score speaks for a likely face from this much above neutral. */
+const LIKELY = 0.05;
 
 /** One face followed through time, within one scene. */
 export class Track {
@@ -34,11 +44,14 @@ export class Track {
   readonly #filter: BoxFilter;
   #filterFrame: number;
   readonly #belief: Belief;
+  readonly #pictureSide: number;
   #likely = 0;
   #looks = 0;
-  #best = 0;
+  #evidence = 0;
+  #believed = false;
 
-  constructor(id: number, frame: number, sceneStart: number, seen: Detection, belief: Belief) {
+  constructor(id: number, frame: number, sceneStart: number, seen: Detection, belief: Belief, pictureSide: number) {
+    this.#pictureSide = pictureSide;
     this.id = id;
     this.#belief = belief;
     this.firstFrame = frame;
@@ -50,8 +63,7 @@ export class Track {
 
   /** Whether it is a face, as far as its scores tell so far. */
   get believed(): boolean {
-    if (this.#best >= this.#belief.sureScore || this.#likely >= this.#belief.likelySightings) return true;
-    return this.#likely > 0 && this.#looks < LOOKS_TO_TELL;
+    return this.#believed || (this.#likely > 0 && this.#looks < LOOKS_TO_TELL);
   }
 
   /** How many sightings were likely ones. */
@@ -66,6 +78,11 @@ export class Track {
   /** The detector looks once more, whether it sees the face or not. */
   lookedFor(): void {
     this.#looks++;
+  }
+
+  /** The detector looked and did not see it. */
+  missed(): void {
+    this.#evidence = Math.max(0, this.#evidence - this.#belief.missCost);
   }
 
   /** Where the face should be at `frame`. Frames must not go back. */
@@ -92,7 +109,11 @@ export class Track {
 
   #note(frame: number, { x, y, w, h, score }: Detection): void {
     this.sightings.push({ frame, x, y, w, h, score });
-    if (score >= this.#belief.likelyScore) this.#likely++;
-    if (score > this.#best) this.#best = score;
+    const { neutralScore, largeNeutralScore, enough } = this.#belief;
+    const size = Math.min(1, Math.max(0, (Math.sqrt(w * h) / this.#pictureSide - SMALL) / (LARGE - SMALL)));
+    const gain = score - neutralScore - (largeNeutralScore - neutralScore) * size;
+    if (gain >= LIKELY) this.#likely++;
+    this.#evidence = Math.max(0, this.#evidence + gain);
+    if (this.#evidence >= enough) this.#believed = true;
   }
 }

@@ -45,8 +45,11 @@ export class Tracker {
     this.#camera = camera;
   }
 
-  /** Takes in what a detector saw in `frame`, in pixels of the picture. Frames must go forward. */
-  update(frame: number, detections: readonly Detection[]): void {
+  /**
+   * Takes in what a detector saw in `frame`, in pixels of the picture. Frames must go forward.
+   * @param pictureSide the longer side of the picture
+   */
+  update(frame: number, detections: readonly Detection[], pictureSide: number): void {
     const elapsed = Math.max(1, frame - this.#lastFrame);
     this.#lastFrame = frame;
     const { x, y } = this.#camera.at(frame);
@@ -83,6 +86,7 @@ export class Tracker {
     for (const entry of unseen) {
       entry.misses++;
       const { track } = entry;
+      track.missed();
       const over = track.believed ? frame - track.last.frame > maxLostFrames : entry.misses >= MAX_MISSES_BEFORE_BELIEF;
       if (over) this.#end(track);
       else unseen.delete(entry);
@@ -90,7 +94,8 @@ export class Tracker {
     this.#alive = this.#alive.filter((entry) => !unseen.has(entry));
     for (const seen of free) {
       if (seen.score < birthScore || this.#alive.length >= MAX_TRACKS) continue;
-      this.#alive.push({ track: new Track(this.#nextId++, frame, this.#sceneStart, seen, belief), misses: 0 });
+      const track = new Track(this.#nextId++, frame, this.#sceneStart, seen, belief, pictureSide);
+      this.#alive.push({ track, misses: 0 });
     }
   }
 

@@ -3,7 +3,7 @@ import { CameraPath } from '../../inference/track/camera-path.ts';
 import { coversAt } from '../../inference/track/coverage.ts';
 import { Track } from '../../inference/track/track.ts';
 import { Tracker } from '../../inference/track/tracker.ts';
-import { contains, holds, seen, TRACKER, TrackedScene, WINDOW_FRAMES } from './synthetic-tracks.ts';
+import { contains, holds, PICTURE_SIDE, seen, TRACKER, TrackedScene, WINDOW_FRAMES } from './synthetic-tracks.ts';
 
 describe('a face out of sight', () => {
   test('stays covered where it should be, on a growing box, for as long as it may be lost and no longer', () => {
@@ -37,7 +37,7 @@ describe('a face out of sight', () => {
 describe('a face found late', () => {
   /** What is covered of a face that was first found at `frame`. */
   const foundAt = (frame: number, sceneStart: number) => {
-    const track = new Track(1, frame, sceneStart, seen(100, 100, 40), TRACKER.belief);
+    const track = new Track(1, frame, sceneStart, seen(100, 100, 40), TRACKER.belief, PICTURE_SIDE);
     // Seen often: nothing but the window bounds how far back it is covered.
     for (let more = 1; more <= 30; more++) track.see(frame + more, seen(100, 100, 40));
     const limits = { afterFrames: TRACKER.maxLostFrames, beforeFrames: WINDOW_FRAMES };
@@ -60,7 +60,7 @@ describe('a face found late', () => {
   });
 
   test('is covered backwards even when it was seen once only', () => {
-    const track = new Track(1, 100, 0, seen(100, 100, 40), TRACKER.belief);
+    const track = new Track(1, 100, 0, seen(100, 100, 40), TRACKER.belief, PICTURE_SIDE);
     const covers = coversAt(track, 97, new CameraPath(), { afterFrames: 30, beforeFrames: WINDOW_FRAMES });
     expect(contains(covers[0]!.box, seen(100, 100, 40))).toBe(true);
   });
@@ -105,7 +105,7 @@ describe('between two detections', () => {
     const at = (frame: number) => seen(200 + 20 * frame, 100, 30);
     for (let frame = 0; frame <= 6; frame++) {
       camera.add(frame, frame === 0 ? 0 : 20, 0);
-      if (frame % 3 === 0) tracker.update(frame, [at(frame)]);
+      if (frame % 3 === 0) tracker.update(frame, [at(frame)], PICTURE_SIDE);
     }
     const limits = { afterFrames: 30, beforeFrames: 60 };
     for (let frame = 0; frame <= 6; frame++) {

@@ -6,10 +6,12 @@ import { Tracker, type TrackerOptions } from '../../inference/track/tracker.ts';
 export const TRACKER: TrackerOptions = {
   highScore: 0.3,
   birthScore: 0.15,
-  belief: { sureScore: 0.5, likelyScore: 0.3, likelySightings: 3 },
+  belief: { neutralScore: 0.2, largeNeutralScore: 0.5, missCost: 0.05, enough: 0.3 },
   maxLostFrames: 30,
 };
 export const WINDOW_FRAMES = 60;
+/** The longer side of the picture that synthetic faces are in. */
+export const PICTURE_SIDE = 1280;
 
 export const seen = (x: number, y: number, side: number, score = 0.9): Detection => ({ x, y, w: side, h: side, score });
 
@@ -26,7 +28,7 @@ export class TrackedScene {
 
   update(frame: number, ...detections: Detection[]): void {
     this.camera.add(frame, 0, 0);
-    this.tracker.update(frame, detections);
+    this.tracker.update(frame, detections, PICTURE_SIDE);
   }
 
   /** The frames must be asked for in order: what is behind the oldest is forgotten. */

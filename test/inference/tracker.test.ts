@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { seen, TRACKER, TrackedScene } from './synthetic-tracks.ts';
+import { PICTURE_SIDE, seen, TRACKER, TrackedScene } from './synthetic-tracks.ts';
+
+/** Speaks for a face of a small box, and is not enough alone. */
+const LIKELY_SCORE = TRACKER.belief.neutralScore + TRACKER.belief.enough / 2;
 
 const ids = (scene: TrackedScene, frame: number) => scene.tracker.tracksFrom(frame).map(({ id }) => id);
 
@@ -64,18 +67,43 @@ describe('sure and unsure detections', () => {
     }
   });
 
-  test('a face that is never sure is covered once it was likely often enough, from its first sighting on', () => {
+  test('a face that is never sure is covered once enough looks spoke for it, from its first sighting on', () => {
     const scene = new TrackedScene();
-    const { likelyScore, likelySightings } = TRACKER.belief;
-    for (let n = 1; n <= likelySightings; n++) scene.update(3 * n, seen(100, 100, 40, likelyScore));
-    for (let n = likelySightings + 1; n <= likelySightings + 3; n++) scene.update(3 * n);
+    const { neutralScore, enough } = TRACKER.belief;
+    const gain = 0.07;
+    const looks = Math.ceil(enough / gain);
+    for (let n = 1; n < looks; n++) scene.update(3 * n, seen(100, 100, 40, neutralScore + gain));
+    expect(scene.idsAt(3, 120, 120)).toEqual([]);
+    for (let n = looks; n <= looks + 1; n++) scene.update(3 * n, seen(100, 100, 40, neutralScore + gain));
     expect(scene.idsAt(3, 120, 120)).toEqual([1]);
     expect(scene.idsAt(5, 120, 120)).toEqual([1]);
   });
 
+  test('what is seen too weakly to be a face never becomes one, however long it stays', () => {
+    const scene = new TrackedScene();
+    for (let n = 1; n <= 100; n++) scene.update(3 * n, seen(100, 100, 40, TRACKER.belief.neutralScore));
+    expect(scene.idsAt(300, 120, 120)).toEqual([]);
+  });
+
+  test('looks that miss it speak against a face', () => {
+    const scene = new TrackedScene({ belief: { ...TRACKER.belief, missCost: 0.2 } });
+    const weak = seen(100, 100, 40, TRACKER.belief.neutralScore + 0.2);
+    for (let n = 1; n <= 20; n++) scene.update(3 * n, ...(n % 2 === 0 ? [weak] : []));
+    expect(scene.idsAt(60, 120, 120)).toEqual([]);
+  });
+
+  test('more is asked of a large box: a detector is surer of large faces, and covers more where it errs', () => {
+    const score = (TRACKER.belief.largeNeutralScore + TRACKER.belief.neutralScore) / 2;
+    const scene = new TrackedScene();
+    for (let n = 1; n <= 6; n++)
+      scene.update(3 * n, seen(100, 100, 40, score), seen(500, 100, PICTURE_SIDE / 4, score));
+    expect(scene.idsAt(18, 120, 120)).toEqual([1]);
+    expect(scene.idsAt(18, 600, 200)).toEqual([]);
+  });
+
   test('a face that was likely once is covered as unknown until two more looks did not find it', () => {
     const scene = new TrackedScene();
-    scene.update(3, seen(100, 100, 40, TRACKER.belief.likelyScore));
+    scene.update(3, seen(100, 100, 40, LIKELY_SCORE));
     expect(scene.idsAt(3, 120, 120)).toEqual([1]);
     scene.update(6);
     expect(scene.idsAt(3, 120, 120)).toEqual([1]);
@@ -85,7 +113,7 @@ describe('sure and unsure detections', () => {
 
   test('a face that was likely once, just before its scene ends, stays covered: nothing can tell any more', () => {
     const scene = new TrackedScene();
-    scene.update(3, seen(100, 100, 40, TRACKER.belief.likelyScore));
+    scene.update(3, seen(100, 100, 40, LIKELY_SCORE));
     scene.tracker.cut(5);
     for (let frame = 6; frame <= 30; frame += 3) scene.update(frame);
     expect(scene.idsAt(3, 120, 120)).toEqual([1]);
