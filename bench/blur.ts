@@ -6,6 +6,7 @@ import { Log } from 'node-av';
 import { AV_LOG_ERROR } from 'node-av/constants';
 import { cachedClip, OUT_FOLDER, photoBoxes, type ReadyClip, TESTDATA_FOLDER } from './clips.ts';
 import { type FfmpegExecutable, findFfmpeg } from './ffmpeg-executable.ts';
+import { faceblurPipeline, findGstreamer, type GstreamerExecutable } from './gstreamer-executable.ts';
 import { measureLeaks } from './leak-measure.ts';
 import { type Row, report } from './report.ts';
 import { median, percentile, rounded } from './statistics.ts';
@@ -19,7 +20,7 @@ const LONG_REPEATS = 60;
 
 /** One way to turn the source into the output, and what its rounds took. */
 interface Variant {
-  name: 'blur' | 'transcode';
+  name: 'blur' | 'transcode' | 'gstreamer';
   output: string;
   run(): Promise<ProcessCost>;
   costs: ProcessCost[];
@@ -33,18 +34,33 @@ interface Source {
   clip: ReadyClip | null;
 }
 
-function variants(source: Source, ffmpeg: FfmpegExecutable): Variant[] {
+/** The programs that are compared, the first against each of the others. */
+interface Programs {
+  readonly ffmpeg: FfmpegExecutable;
+  readonly gstreamer: GstreamerExecutable | null;
+}
+
+function variants(source: Source, { ffmpeg, gstreamer }: Programs): Variant[] {
   const folder = join(OUT_FOLDER, 'blur');
   mkdirSync(folder, { recursive: true });
-  const blurred = join(folder, `${source.label}-blurred.mp4`);
-  const transcoded = join(folder, `${source.label}-transcoded.mp4`);
+  const output = (name: Variant['name']) => join(folder, `${source.label}-${name}.mp4`);
+  const transcoded = output('transcode');
   const plain = ['-v', 'error', '-nostdin', '-y', '-i', source.file];
   const encode = ['-c:v', 'libx264', '-preset', 'ultrafast', '-c:a', 'copy', transcoded];
-  const blur = [COMMAND, 'blur', source.file, '-o', blurred, '--quiet'];
-  return [
-    { name: 'blur', output: blurred, run: () => runTimed(process.execPath, blur), costs: [] },
-    { name: 'transcode', output: transcoded, run: () => runTimed(ffmpeg.path, [...plain, ...encode]), costs: [] },
+  const blur = [COMMAND, 'blur', source.file, '-o', output('blur'), '--quiet'];
+  const commands: [Variant['name'], string, string[]][] = [
+    ['blur', process.execPath, blur],
+    ['transcode', ffmpeg.path, [...plain, ...encode]],
   ];
+  if (gstreamer) {
+    commands.push(['gstreamer', gstreamer.path, faceblurPipeline(gstreamer, source.file, output('gstreamer'))]);
+  }
+  return commands.map(([name, command, args]) => ({
+    name,
+    output: output(name),
+    run: () => runTimed(command, args),
+    costs: [],
+  }));
 }
 
 function repeat(clip: ReadyClip, ffmpeg: FfmpegExecutable): Source {
@@ -79,8 +95,8 @@ async function row(source: Source, variant: Variant): Promise<Row> {
 }
 
 /** Runs every variant in turn, in alternating order, so that a busy spell of the machine falls on all of them. */
-async function measure(source: Source, ffmpeg: FfmpegExecutable, rounds: number) {
-  const all = variants(source, ffmpeg);
+async function measure(source: Source, programs: Programs, rounds: number) {
+  const all = variants(source, programs);
   for (let round = 0; round < rounds; round++) {
     for (const variant of round % 2 === 0 ? all : all.toReversed()) {
       const cost = await variant.run();
@@ -90,12 +106,15 @@ async function measure(source: Source, ffmpeg: FfmpegExecutable, rounds: number)
   }
   const rows: Row[] = [];
   for (const variant of all) rows.push(await row(source, variant));
-  const [blur, transcode] = all.map((variant) => median(variant.costs.map((cost) => cost.wallSeconds)) ?? 0);
-  const ratio = rounded(blur! / transcode!, 2);
+  const [blur, ...others] = all.map(({ name, costs }) => ({
+    name,
+    wall: median(costs.map((c) => c.wallSeconds)) ?? 0,
+  }));
+  const ratios = others.map(({ name, wall }) => ({ name, ratio: rounded(blur!.wall / wall, 3)! }));
   return {
     clip: source.label,
     seconds: source.seconds,
-    ratio,
+    ratios,
     rows,
     costs: all.map(({ name, costs }) => ({ name, costs })),
   };
@@ -107,25 +126,36 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '5' },
       long: { type: 'boolean', default: false },
       'long-rounds': { type: 'string', default: '1' },
+      '1080p': { type: 'boolean', default: false },
+      gstreamer: { type: 'boolean', default: false },
     },
   });
   Log.setLevel(AV_LOG_ERROR);
   const ffmpeg = await findFfmpeg();
-  const clip = await cachedClip('bench-10s', {
-    photo: join(TESTDATA_FOLDER, PHOTO),
-    boxes: photoBoxes(PHOTO),
-    seconds: SHORT_SECONDS,
-  });
+  const gstreamer = values.gstreamer ? findGstreamer() : null;
+  const photo = { photo: join(TESTDATA_FOLDER, PHOTO), boxes: photoBoxes(PHOTO), seconds: SHORT_SECONDS };
+  const clip = await cachedClip('bench-10s', photo);
   const short: Source = { label: '10-seconds', file: clip.file, seconds: clip.seconds, clip };
-  const results = [await measure(short, ffmpeg, Number(values.rounds))];
-  if (values.long) results.push(await measure(repeat(clip, ffmpeg), ffmpeg, Number(values['long-rounds'])));
+  const rounds = Number(values.rounds);
+  const results = [await measure(short, { ffmpeg, gstreamer }, rounds)];
+  const plain: Programs = { ffmpeg, gstreamer: null };
+  if (values['1080p']) {
+    const large = await cachedClip('bench-10s-1080p', { ...photo, width: 1920, height: 1080 });
+    results.push(
+      await measure({ label: '1080p', file: large.file, seconds: large.seconds, clip: large }, plain, rounds),
+    );
+  }
+  if (values.long) results.push(await measure(repeat(clip, ffmpeg), plain, Number(values['long-rounds'])));
   console.log(`transcode: ${ffmpeg.version}, libx264 ultrafast, sound copied`);
   report(
     'blur',
     results.flatMap((result) => result.rows),
-    { ffmpeg, results },
+    { ffmpeg, gstreamer, results },
   );
-  for (const { clip: label, ratio } of results) console.log(`${label}: blur takes ${ratio} x the transcode's time`);
+  if (gstreamer) console.log(`gstreamer: ${gstreamer.version}, faceblur at its defaults, x264enc ultrafast`);
+  for (const { clip: label, ratios } of results) {
+    for (const { name, ratio } of ratios) console.log(`${label}: blur takes ${ratio} x the time of ${name}`);
+  }
 }
 
 await main();
