@@ -5,6 +5,8 @@ import type { BlurPolicy } from '../../inference/policy.ts';
 import { wantsStack } from '../config.ts';
 import { exitCodeOf } from '../errors.ts';
 import type { BlurCommand } from './blur.ts';
+import type { DetectCommand } from './detect.ts';
+import type { ModelsCommand } from './models.ts';
 
 const STYLES: readonly BlurPolicy['style'][] = ['mosaic'];
 const LATER_STYLES: readonly string[] = ['solid', 'gaussian'];
@@ -19,6 +21,7 @@ Exit codes:
 Examples:
   $ faceblur blur street.mp4 -o street-blurred.mp4
   $ faceblur serve            then open http://127.0.0.1:8080
+  $ faceblur detect group.jpg
 
 Configuration is environment variables, or a .env file in the working folder; .env.example lists them.`;
 
@@ -40,6 +43,36 @@ Serves the page, the API, WHIP and WHEP on PORT (8080), RTMP on RTMP_PORT (1935)
 Examples:
   $ faceblur serve
   $ PORT=9000 RTMP_PORT=1936 RTC_PORT=41000 faceblur serve`;
+
+const DETECT_HELP = `
+Reads JPEG, PNG and WebP, turned as their Exif data asks, up to 50 MB and 100 megapixels; nothing is written. Prints a
+line a picture and one a face: score 0..1, left, top, width, height in pixels of the picture as shown.
+
+With --json, an array with one object for each picture, in their order:
+  { "path", "width", "height", "faces": [ { "box": [x, y, w, h], "score", "landmarks" } ], "model", "tookMs" }
+where landmarks are [[x, y] × 5] (right eye, left eye, nose, right and left corner of the mouth) or null for a detector
+without; for a picture that can't be read it is { "path", "error" }. The exit code is then 2, after all others had their
+turn.
+
+FACEBLUR_DETECTOR chooses the detector; faceblur models lists them.
+
+Examples:
+  $ faceblur detect group.jpg
+  $ faceblur detect --json photos/*.jpg > faces.json`;
+
+const MODELS_HELP = `
+* marks the detector that is used: yunet-n (ssd-mobilenet-v1 where that can't be had), or the one that FACEBLUR_DETECTOR
+names. Listing opens no model. --load loads each that is here, in a process of its own, and tells what memory that adds
+(ONNX Runtime and the buffers of one look included), how long it takes, and how long one look at 1280×720 on one thread.
+
+A detector of your own (SCRFD, YOLO-face, RetinaFace or YuNet as ONNX) is listed once the folder FACEBLUR_MODELS_DIR
+holds it and a manifest.json with an entry for it, written like those in models/manifest.json with the source
+{ "type": "file" }; models/families.ts tells what each family needs.
+
+Examples:
+  $ faceblur models
+  $ faceblur models --load
+  $ FACEBLUR_MODELS_DIR=~/models FACEBLUR_DETECTOR=my-scrfd faceblur blur in.mp4 -o out.mp4`;
 
 /**
  * Runs one `faceblur` command line, without the program's own name. Failures become one line on stderr.
@@ -97,6 +130,32 @@ function createProgram(outcome: { exitCode: number }): Command {
       outcome.exitCode = await runServe();
     });
   prepare(serve);
+
+  const detect = program
+    .command('detect')
+    .summary('find the faces in pictures')
+    .description('Finds the faces in still pictures and prints where they are.')
+    .argument('<image...>', 'pictures to read')
+    .option('--json', 'print one JSON array instead of lines')
+    .addHelpText('after', DETECT_HELP)
+    .action(async (images: string[], command: DetectCommand) => {
+      const { runDetect } = await import('./detect.ts');
+      outcome.exitCode = await runDetect(images, command);
+    });
+  prepare(detect);
+
+  const models = program
+    .command('models')
+    .summary('list the models: which there are, where they are, what they cost')
+    .description('Lists the models that can be used, where each is found, and which detector is the default.')
+    .option('--json', 'print a JSON array instead of a table')
+    .option('--load', 'load each that is here and measure its memory and time')
+    .addHelpText('after', MODELS_HELP)
+    .action(async (command: ModelsCommand) => {
+      const { runModels } = await import('./models.ts');
+      outcome.exitCode = await runModels(command);
+    });
+  prepare(models);
   return program;
 }
 
