@@ -238,6 +238,8 @@ export class FileJob {
       inputPx: tuning.inputPx,
       sharpEveryFrames: tuning.sharpEverySeconds > 0 ? Math.max(1, Math.round(fps * tuning.sharpEverySeconds)) : 0,
       sharpInputPx: tuning.sharpInputPx,
+      sharpTiles: tuning.sharpTiles,
+      turnEveryFrames: Math.round(fps * tuning.turnEverySeconds),
       minScore: tuning.minScore,
       windowFrames: Math.max(detectEveryFrames, Math.min(Math.round(fps * WINDOW_SECONDS), fits)),
       tracker: { ...tuning.tracker, maxLostFrames: Math.ceil(fps * LOST_SECONDS) },

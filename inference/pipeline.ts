@@ -3,6 +3,7 @@ import { faceRegion } from './blur/mosaic.ts';
 import { PicturePool } from './blur/picture-pool.ts';
 import type { Redacted } from './blur/redacted.ts';
 import type { Detector } from './detect/detector.ts';
+import { type LookOptions, Looks } from './detect/looks.ts';
 import { InferenceError } from './errors.ts';
 import { closeFrame, type VideoFrame } from './media/video-frame.ts';
 import type { BlurPolicy } from './policy.ts';
@@ -13,19 +14,13 @@ import { Pins } from './track/pins.ts';
 import { type SceneChange, SceneWatch } from './track/scene.ts';
 import { Tracker, type TrackerOptions } from './track/tracker.ts';
 
-export interface PipelineOptions {
+export interface PipelineOptions extends LookOptions {
   readonly detector: Detector;
   readonly policy: BlurPolicy;
   /** Frames held back, so that a face found later is covered from before it was found. 0 holds none. */
   readonly windowFrames: number;
   /** Detection runs on every so many-th frame; the window must reach from one to the next. */
   readonly detectEveryFrames: number;
-  /** The longer side of the picture as the detector sees it. */
-  readonly inputPx: number;
-  /** Every so many-th frame is looked at in `sharpInputPx` instead, for the small faces. 0 for never. */
-  readonly sharpEveryFrames: number;
-  readonly sharpInputPx: number;
-  readonly minScore: number;
   readonly tracker: TrackerOptions;
   /** Shown each inspected picture as it was, with all its faces, right before they are covered; both borrowed. */
   readonly onInspected?: (picture: VideoFrame['picture'], faces: readonly Cover[]) => void;
@@ -65,18 +60,19 @@ export class BlurPipeline {
   #options: PipelineOptions;
   readonly #scene = new SceneWatch();
   readonly #camera = new CameraPath();
+  readonly #looks: Looks;
   readonly #tracker: Tracker;
   readonly #held: Held[] = [];
   readonly #pool = new PicturePool();
   readonly #pins = new Pins();
   #lastDetected = Number.NEGATIVE_INFINITY;
-  #lastSharp = Number.NEGATIVE_INFINITY;
   #mustDetect = true;
   #failures = 0;
   #lastFailure: unknown;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#looks = new Looks(options.detector, options);
     this.#tracker = new Tracker(options.tracker, this.#camera);
   }
 
@@ -93,14 +89,18 @@ export class BlurPipeline {
     const held: Held = { frame, inspection: 'pending' };
     // The model runs in a thread of its own: where it is clear that it must look and nothing stands before this frame,
     // the scene is watched meanwhile.
-    if (!frame.broken && this.#isDue(frame) && !this.#lastPending) held.looking = this.#look(frame);
+    if (!frame.broken && this.#isDue(frame) && !this.#lastPending)
+      held.looking = this.#looks.look(frame.index, frame.picture);
     const change = this.#watch(held);
     if (!change || change.cut) {
       // Nothing of a new scene, or of a frame that can't be read, says what was in the frames before it.
       await this.#detectLastPending();
       this.#mustDetect = true;
     }
-    if (change?.cut) this.#tracker.cut(frame.index);
+    if (change?.cut) {
+      this.#tracker.cut(frame.index);
+      this.#looks.afresh(frame.index);
+    }
     this.#held.push(held);
     this.#camera.add(frame.index, change?.dx ?? 0, change?.dy ?? 0);
     if (this.#isDue(frame)) await this.#detect(held);
@@ -117,6 +117,7 @@ export class BlurPipeline {
   /** Frames are missing before the next one: it says nothing about those before it, nor they about it. */
   async gap(): Promise<void> {
     await this.#detectLastPending();
+    this.#looks.afresh();
     this.#mustDetect = true;
   }
 
@@ -139,6 +140,7 @@ export class BlurPipeline {
   /** Frees what is held. The detector is its maker's to close. */
   close(): void {
     for (const { frame } of this.#held.splice(0)) closeFrame(frame);
+    this.#looks.close();
     this.#pool.close();
     this.#scene.close();
   }
@@ -169,21 +171,11 @@ export class BlurPipeline {
     if (last) await this.#detect(last);
   }
 
-  /** @throws InferenceError where what the model says can't be */
-  async #look({ index, picture }: VideoFrame): Promise<Detection[]> {
-    const { detector, inputPx, sharpEveryFrames, sharpInputPx, minScore } = this.#options;
-    const sharp = sharpEveryFrames > 0 && (this.#mustDetect || index - this.#lastSharp >= sharpEveryFrames);
-    const found = await detector.detect(picture, sharp ? sharpInputPx : inputPx, minScore);
-    if (!found.every(isFace)) throw new InferenceError('run-failed', `${detector.name} gave a box that is none`);
-    if (sharp) this.#lastSharp = index;
-    return found;
-  }
-
   async #detect(held: Held): Promise<void> {
     if (held.inspection === 'failed') return;
     const { index, picture } = held.frame;
     try {
-      const found = await (held.looking ?? this.#look(held.frame));
+      const found = await (held.looking ?? this.#looks.look(index, picture));
       this.#tracker.update(index, found, Math.max(picture.width, picture.height));
     } catch (error) {
       this.#fail(held, error);
@@ -246,9 +238,4 @@ export class BlurPipeline {
   #covered(frame: VideoFrame): RedactedPicture {
     return { frame: coverWhole(frame, this.#pool), covers: [], shown: [], whole: true, inspection: null };
   }
-}
-
-/** Rubbish from a model must not pass for "no face". */
-function isFace({ x, y, w, h, score }: Detection): boolean {
-  return Number.isFinite(x + y + w + h) && w > 0 && h > 0 && score >= 0 && score <= 1;
 }

@@ -10,6 +10,10 @@ export interface FileTuning {
   /** Time between two looks at `sharpInputPx`, for the small faces; 0 for none. */
   readonly sharpEverySeconds: number;
   readonly sharpInputPx: number;
+  /** A sharp look also takes the picture in tiles: for models of a fixed size. */
+  readonly sharpTiles: boolean;
+  /** Time between two looks at the picture on its side; 0 for none. */
+  readonly turnEverySeconds: number;
   /** Below it, a detection says nothing. */
   readonly minScore: number;
   readonly tracker: Omit<TrackerOptions, 'maxLostFrames'>;
@@ -21,6 +25,8 @@ const BROUGHT: FileTuning = {
   inputPx: 640,
   sharpEverySeconds: 1 / 2,
   sharpInputPx: 1280,
+  sharpTiles: false,
+  turnEverySeconds: 1,
   minScore: 0.2,
   tracker: {
     highScore: 0.4,
@@ -35,6 +41,8 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     inputPx: 640,
     sharpEverySeconds: 1 / 2,
     sharpInputPx: 1280,
+    sharpTiles: false,
+    turnEverySeconds: 1,
     minScore: 0.1,
     tracker: {
       highScore: 0.3,
@@ -47,6 +55,8 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     inputPx: 512,
     sharpEverySeconds: 0,
     sharpInputPx: 512,
+    sharpTiles: false,
+    turnEverySeconds: 0,
     minScore: 0.1,
     tracker: {
       highScore: 0.3,
