@@ -9,8 +9,9 @@ import {
   SWS_BILINEAR,
 } from 'node-av';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { faceRegion, mosaicPlane } from '../inference/blur/mosaic.ts';
+import { coverPlane } from '../inference/blur/cover-plane.ts';
 import type { Redacted } from '../inference/blur/redacted.ts';
+import { faceRegion } from '../inference/blur/region.ts';
 import { suppress } from '../inference/detect/nms.ts';
 import { openDetector } from '../inference/detect/open-detector.ts';
 import { FrameSource } from '../inference/frame-source.ts';
@@ -115,10 +116,10 @@ async function runSpike(): Promise<{ frames: number; ms: number }> {
     const outputs = await session.run({ input: new Tensor('float32', tensor, [1, 3, HEIGHT, WIDTH]) });
     picture.makeWritable();
     for (const face of decode(outputs, picture.width / WIDTH, picture.height / HEIGHT)) {
-      const region = faceRegion(face, DEFAULT_POLICY.strength, DEFAULT_POLICY.margin);
+      const region = faceRegion(face, DEFAULT_POLICY);
       for (const [index, data] of picture.data!.slice(0, 3).entries()) {
         const scale = index === 0 ? 1 : 0.5;
-        mosaicPlane(
+        coverPlane(
           { data, stride: picture.linesize[index]!, width: picture.width * scale, height: picture.height * scale },
           region,
           scale,

@@ -1,7 +1,7 @@
 import { blurRegions, coverWhole } from './blur/blur-regions.ts';
-import { faceRegion } from './blur/mosaic.ts';
 import { PicturePool } from './blur/picture-pool.ts';
 import type { Redacted } from './blur/redacted.ts';
+import { faceRegion } from './blur/region.ts';
 import type { Detector } from './detect/detector.ts';
 import { type LookOptions, Looks } from './detect/looks.ts';
 import { InferenceError } from './errors.ts';
@@ -231,7 +231,7 @@ export class BlurPipeline {
       return this.#covered(frame);
     }
     const covers = shown.length === 0 ? faces : faces.filter((face) => !shown.includes(face));
-    const regions = covers.map(({ box }) => faceRegion(box, policy.strength, policy.margin));
+    const regions = covers.map(({ box }) => faceRegion(box, policy));
     return { frame: blurRegions(frame, regions, this.#pool), covers, shown, whole: false, inspection };
   }
 

@@ -1,19 +1,22 @@
 import { InferenceError } from './errors.ts';
 
-export type BlurStyle = 'mosaic';
+/**
+ * `mosaic`: few, rounded cells. `solid`: one grey, which nothing survives. `gaussian`: a blur as wide as the face asks
+ * for; by nature the weakest, as only its width and rounding keep it from being undone.
+ */
+export const BLUR_STYLES = ['mosaic', 'solid', 'gaussian'] as const;
+export type BlurStyle = (typeof BLUR_STYLES)[number];
 
 /** How a covered face looks. Who is covered is everyone: identities come on top of this. */
 export interface BlurPolicy {
   readonly style: BlurStyle;
-  /** 0..1, adds above the irreversible floor, never below it. */
+  /** 0..1, adds above the irreversible floor, never below it. A solid cover has nothing to add. */
   readonly strength: number;
   /** 0..1, how far the mask reaches past the face box, as a fraction of the box. */
   readonly margin: number;
 }
 
 export const DEFAULT_POLICY: BlurPolicy = Object.freeze({ style: 'mosaic', strength: 0.5, margin: 0.3 });
-
-const STYLES: readonly BlurStyle[] = ['mosaic'];
 
 /**
  * Fills in the defaults.
@@ -25,8 +28,8 @@ export function makePolicy(wanted: Partial<BlurPolicy> = {}): BlurPolicy {
     strength: wanted.strength ?? DEFAULT_POLICY.strength,
     margin: wanted.margin ?? DEFAULT_POLICY.margin,
   };
-  if (!STYLES.includes(policy.style)) {
-    throw new InferenceError('bad-options', `style ${policy.style} is not one of ${STYLES.join(', ')}`);
+  if (!BLUR_STYLES.includes(policy.style)) {
+    throw new InferenceError('bad-options', `style ${policy.style} is not one of ${BLUR_STYLES.join(', ')}`);
   }
   for (const name of ['strength', 'margin'] as const) {
     if (!(policy[name] >= 0 && policy[name] <= 1)) {

@@ -1,14 +1,14 @@
 /** Changes are sent when the hand has rested this long. */
 const REST_MS = 150;
 
-/** The sliders of a stream's policy: how coarse, how far around a face, how far ahead it looks. */
+/** The controls of a stream's policy: how a face is covered, how coarsely, how far around it, how far ahead it looks. */
 export class BlurControls {
   #inputs;
   #message;
   #stream = null;
   #timer;
 
-  /** @param inputs range inputs by the policy's field, each followed by its `<output>` */
+  /** @param inputs a select of styles, and range inputs each followed by its `<output>`, by the policy's field */
   constructor({ inputs, message }) {
     this.#inputs = inputs;
     this.#message = message;
@@ -26,16 +26,27 @@ export class BlurControls {
       input.value = String(this.#stream.policy[field]);
       describe(input);
     }
+    this.#allowStrength();
   }
 
   #changed(input) {
     describe(input);
+    this.#allowStrength();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#send(this.#stream), REST_MS);
   }
 
+  /** One colour is as coarse as can be. */
+  #allowStrength() {
+    const { style, strength } = this.#inputs;
+    strength.disabled = style.value === 'solid';
+  }
+
   async #send(stream) {
-    const values = Object.entries(this.#inputs).map(([field, input]) => [field, Number(input.value)]);
+    const values = Object.entries(this.#inputs).map(([field, input]) => [
+      field,
+      isRange(input) ? Number(input.value) : input.value,
+    ]);
     try {
       await stream.setPolicy(Object.fromEntries(values));
       this.#message.textContent = '';
@@ -46,7 +57,12 @@ export class BlurControls {
   }
 }
 
+function isRange(input) {
+  return input.type === 'range';
+}
+
 function describe(input) {
+  if (!isRange(input)) return;
   const value = Number(input.value);
   const text = input.max === '1' ? `${Math.round(value * 100)}%` : `${value} ${value === 1 ? 'frame' : 'frames'}`;
   input.nextElementSibling.textContent = text;

@@ -46,7 +46,12 @@ export class LiveView {
     });
     this.#recipes = new RecipeList({ root: parts.recipes, reveal: parts.reveal, say });
     this.#controls = new BlurControls({
-      inputs: { strength: parts.strength, margin: parts.margin, lookaheadFrames: parts.lookahead },
+      inputs: {
+        style: parts.style,
+        strength: parts.strength,
+        margin: parts.margin,
+        lookaheadFrames: parts.lookahead,
+      },
       message: parts.controlsMessage,
     });
     parts.stop.addEventListener('click', () => this.#stop());

@@ -28,6 +28,7 @@ const live = new LiveView({
     sound: element('live-sound'),
     recipes: element('live-recipes'),
     reveal: element('live-reveal'),
+    style: element('blur-style'),
     strength: element('blur-strength'),
     margin: element('blur-margin'),
     lookahead: element('blur-lookahead'),

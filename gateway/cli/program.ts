@@ -1,15 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { VIDEO_CODECS, type VideoCodec } from '../../inference/media/output-kind.ts';
-import type { BlurPolicy } from '../../inference/policy.ts';
+import { BLUR_STYLES, type BlurStyle } from '../../inference/policy.ts';
 import { wantsStack } from '../config.ts';
 import { exitCodeOf } from '../errors.ts';
 import type { BlurCommand } from './blur.ts';
 import type { DetectCommand } from './detect.ts';
 import type { ModelsCommand } from './models.ts';
-
-const STYLES: readonly BlurPolicy['style'][] = ['mosaic'];
-const LATER_STYLES: readonly string[] = ['solid', 'gaussian'];
 
 const HELP = `
 Exit codes:
@@ -104,7 +101,11 @@ function createProgram(outcome: { exitCode: number }): Command {
     .description('Covers every face in a video file and writes a new file.')
     .argument('<in>', 'video to read')
     .requiredOption('-o, --output <file>', 'video to write: .mp4, .m4v, .mov, .mkv or .webm; replaced if it exists')
-    .option('--style <style>', 'how a face is covered: mosaic (default: mosaic)', parseStyle)
+    .option(
+      '--style <style>',
+      'how a face is covered: mosaic, solid or gaussian, the weakest (default: mosaic)',
+      parseStyle,
+    )
     .option('--strength <0..1>', 'adds above a floor that already cannot be undone (default: 0.5)', parseShare)
     .option('--margin <0..1>', 'how far the mask reaches past the face (default: 0.3)', parseShare)
     .option('--codec <codec>', 'h264, vp9 or av1 (default: vp9 in .webm, else h264)', parseCodec)
@@ -166,12 +167,10 @@ function prepare(command: Command): void {
   });
 }
 
-function parseStyle(value: string): BlurPolicy['style'] {
-  const style = STYLES.find((name) => name === value);
+function parseStyle(value: string): BlurStyle {
+  const style = BLUR_STYLES.find((name) => name === value);
   if (style) return style;
-  const available = `available: ${STYLES.join(', ')}`;
-  if (LATER_STYLES.includes(value)) throw new InvalidArgumentError(`It is not available yet; ${available}`);
-  throw new InvalidArgumentError(`There is no such style; ${available}`);
+  throw new InvalidArgumentError(`There is no such style; available: ${BLUR_STYLES.join(', ')}`);
 }
 
 function parseCodec(value: string): VideoCodec {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { BLUR_STYLES } from '../../inference/policy.ts';
 import { GatewayError } from '../errors.ts';
 import { REDACTED } from './redact-url.ts';
-import { BLUR_STYLES, MAX_LOOKAHEAD_FRAMES, POLICY_MODES } from './stream-policy.ts';
+import { MAX_LOOKAHEAD_FRAMES, POLICY_MODES } from './stream-policy.ts';
 
 const MAX_URL_LENGTH = 2048;
 const MAX_PUSH_TARGETS = 8;

@@ -1,11 +1,8 @@
-import { InferenceError } from '../../inference/errors.ts';
 import type { LivePolicy } from '../../inference/live/live-engine.ts';
 import { DEFAULT_POLICY, makePolicy } from '../../inference/policy.ts';
 import { GatewayError } from '../errors.ts';
 
 export const POLICY_MODES = ['all', 'except', 'only'] as const;
-/** What the contract knows; what the engine can draw is `makePolicy`'s to say. */
-export const BLUR_STYLES = ['mosaic', 'solid', 'gaussian'] as const;
 export const MAX_LOOKAHEAD_FRAMES = 15;
 
 /** Who is blurred in a stream, and how: the contract's Policy. */
@@ -16,9 +13,7 @@ export interface StreamPolicy extends LivePolicy {
 }
 
 /** A policy, or the part of one, as a client sends it: in range, perhaps not possible. */
-export type WantedPolicy = {
-  readonly [Name in keyof StreamPolicy]?: (Name extends 'style' ? string : StreamPolicy[Name]) | undefined;
-};
+export type WantedPolicy = { readonly [Name in keyof StreamPolicy]?: StreamPolicy[Name] | undefined };
 
 export const DEFAULT_STREAM_POLICY: StreamPolicy = Object.freeze({
   mode: 'all',
@@ -29,10 +24,10 @@ export const DEFAULT_STREAM_POLICY: StreamPolicy = Object.freeze({
 
 /**
  * Lays what is wanted over what is there.
- * @throws GatewayError 'unprocessable' for a style that the engine can't draw, or people who are not enrolled
+ * @throws GatewayError 'unprocessable' for people who are not enrolled
  */
 export function mergePolicy(current: StreamPolicy, wanted: WantedPolicy): StreamPolicy {
-  const style = (wanted.style ?? current.style) as StreamPolicy['style'];
+  const style = wanted.style ?? current.style;
   const strength = wanted.strength ?? current.strength;
   const margin = wanted.margin ?? current.margin;
   const identities = wanted.identities ?? current.identities;
@@ -42,16 +37,7 @@ export function mergePolicy(current: StreamPolicy, wanted: WantedPolicy): Stream
   return Object.freeze({
     mode: wanted.mode ?? current.mode,
     identities: Object.freeze([...identities]),
-    ...drawable({ style, strength, margin }),
+    ...makePolicy({ style, strength, margin }),
     lookaheadFrames: wanted.lookaheadFrames ?? current.lookaheadFrames,
   });
-}
-
-function drawable(wanted: Parameters<typeof makePolicy>[0]): ReturnType<typeof makePolicy> {
-  try {
-    return makePolicy(wanted);
-  } catch (error) {
-    if (!(error instanceof InferenceError)) throw error;
-    throw new GatewayError('unprocessable', `policy: ${error.message}`, { cause: error });
-  }
 }

@@ -1,7 +1,8 @@
 import type { VideoFrame } from '../media/video-frame.ts';
-import { mosaicPlane, type Region, wholeRegion } from './mosaic.ts';
+import { coverPlane } from './cover-plane.ts';
 import type { PicturePool } from './picture-pool.ts';
 import type { Redacted } from './redacted.ts';
+import { type Region, wholeRegion } from './region.ts';
 
 /**
  * Covers the regions of a picture: the only maker of `Redacted`. Takes the frame over.
@@ -11,7 +12,7 @@ export function blurRegions(frame: VideoFrame, regions: readonly Region[], pool:
   if (regions.length === 0) return frame as Redacted<VideoFrame>;
   const copy = pool.copy(frame);
   for (const region of regions) {
-    for (const [index, plane] of copy.planes.entries()) mosaicPlane(plane, region, index === 0 ? 1 : 0.5);
+    for (const [index, plane] of copy.planes.entries()) coverPlane(plane, region, index === 0 ? 1 : 0.5);
   }
   return copy.frame as Redacted<VideoFrame>;
 }

@@ -1,7 +1,7 @@
 import { FFmpegError, Frame } from 'node-av';
 import { InferenceError } from '../errors.ts';
 import { closeFrame, type VideoFrame } from '../media/video-frame.ts';
-import type { Plane } from './mosaic.ts';
+import type { Plane } from './plane.ts';
 
 interface Lent {
   readonly picture: Frame;

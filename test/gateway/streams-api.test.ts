@@ -51,6 +51,14 @@ describe('making a stream', () => {
     expect(body.policy).toEqual({ ...POLICY, strength: 1, lookaheadFrames: 0, mode: 'only' });
   });
 
+  test.each(['mosaic', 'solid', 'gaussian'])('takes the style %s, and changes to it while it runs', async (style) => {
+    expect((await make({ policy: { style } })).body.policy).toEqual({ ...POLICY, style });
+    await make({ id: 'a' });
+    const { status, body } = await live.call('PATCH', '/v1/streams/a', { policy: { style } });
+    expect([status, body.policy]).toEqual([200, { ...POLICY, style }]);
+    expect(live.sfu.stream('a').updates).toEqual([expect.objectContaining({ policy: { ...POLICY, style } })]);
+  });
+
   test('keeps only a hash of the key', async () => {
     const { body } = await make({ id: 'a' });
     const { keyHash } = live.store.rows.get('a')!;
@@ -224,7 +232,8 @@ describe('changing a stream', () => {
       [{ source: 'rtsp://host/a' }, 400],
       [{ hls: true }, 400],
       [{ record: true, policy: { strength: 2 } }, 400],
-      [{ record: true, policy: { style: 'solid' } }, 422],
+      [{ record: true, policy: { style: 'fog' } }, 400],
+      [{ record: true, policy: { identities: ['someone'] } }, 422],
     ] as const) {
       expect((await live.call('PATCH', '/v1/streams/a', body)).status).toBe(status);
     }
