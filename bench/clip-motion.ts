@@ -1,7 +1,7 @@
-/** How the view travels over the photo. `cut` jumps to another place and size once a second. */
-export type Motion = 'pan' | 'zoom' | 'shake' | 'cut';
+/** How the view travels over the photo. `cut` jumps to another place and size once a second; `still` shows all of it. */
+export type Motion = 'pan' | 'zoom' | 'shake' | 'cut' | 'still';
 
-export const MOTIONS: readonly Motion[] = ['pan', 'zoom', 'shake', 'cut'];
+export const MOTIONS: readonly Motion[] = ['pan', 'zoom', 'shake', 'cut', 'still'];
 
 /** x, y, width, height in photo pixels. */
 export type Box = readonly [x: number, y: number, width: number, height: number];
@@ -58,6 +58,8 @@ function path(camera: Camera, t: number): [centreX: number, centreY: number, wid
       const centreY = 0.3 + 0.4 * ((shot * 0.61 + seed * 0.07) % 1);
       return [centreX, centreY, 0.55 + 0.35 * ((shot * 0.53) % 1)];
     }
+    case 'still':
+      return [0.5, 0.5, 1];
     case 'pan':
       return [0.5 + 0.35 * Math.sin(turn + seed), 0.5 + 0.2 * Math.cos(turn), 0.6];
   }

@@ -97,9 +97,21 @@ function heldOut(recipes: readonly Recipe[]): SuiteClip[] {
   return effects(recipes).map((clip) => ({ ...clip, isHeldOut: true }));
 }
 
-interface ManifestEntry {
-  file: string;
-  boxes?: Box[];
+/** One photo or clip of the testdata: what benches read of it. */
+export interface ManifestEntry {
+  readonly file: string;
+  readonly width: number;
+  readonly height: number;
+  readonly subkind?: string;
+  readonly boxes?: readonly Box[];
+  /** Where the boxes come from: an annotation of the photo's own, or a detector. */
+  readonly boxes_source?: string;
+  /** Indices of boxes that no detector is asked to find. */
+  readonly ignore?: readonly number[];
+}
+
+export function readManifest(): ManifestEntry[] {
+  return JSON.parse(readFileSync(join(TESTDATA_FOLDER, 'manifest.json'), 'utf8')) as ManifestEntry[];
 }
 
 /**
@@ -107,9 +119,8 @@ interface ManifestEntry {
  * @param photo path below `TESTDATA_FOLDER`
  * @throws Error where the manifest has no boxes for it
  */
-export function photoBoxes(photo: string): Box[] {
-  const manifest = JSON.parse(readFileSync(join(TESTDATA_FOLDER, 'manifest.json'), 'utf8')) as ManifestEntry[];
-  const boxes = manifest.find((entry) => entry.file === photo)?.boxes;
+export function photoBoxes(photo: string): readonly Box[] {
+  const boxes = readManifest().find((entry) => entry.file === photo)?.boxes;
   if (!boxes) throw new Error(`manifest.json has no boxes for ${photo}`);
   return boxes;
 }

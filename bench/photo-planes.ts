@@ -1,3 +1,5 @@
+import { FFmpegError, Frame } from 'node-av';
+import { AV_PIX_FMT_YUV444P } from 'node-av/constants';
 import sharp from 'sharp';
 import type { View } from './clip-motion.ts';
 
@@ -27,6 +29,19 @@ export async function readPhoto(photo: string | Uint8Array): Promise<PhotoPlanes
     cr[i] = 128.5 + 0.439216 * r - 0.367788 * g - 0.071427 * b;
   }
   return { width: info.width, height: info.height, planes: [y, cb, cr] };
+}
+
+/** The photo as one picture, full colour; the caller frees it. */
+export function photoFrame({ width, height, planes }: PhotoPlanes): Frame {
+  const frame = new Frame();
+  frame.alloc();
+  Object.assign(frame, { width, height, format: AV_PIX_FMT_YUV444P });
+  FFmpegError.throwIfError(frame.getBuffer(), 'allocate a picture');
+  const { linesize } = frame;
+  for (const [i, target] of frame.data!.slice(0, 3).entries()) {
+    for (let y = 0; y < height; y++) target.set(planes[i]!.subarray(y * width, (y + 1) * width), y * linesize[i]!);
+  }
+  return frame;
 }
 
 /** Draws views of one photo at a fixed size, bilinearly. Rows are stretched across once and then blended downwards. */
