@@ -3,10 +3,14 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { ModelError } from './errors.ts';
 import { checkBytes, readChecked } from './file-check.ts';
+import { buildAgeGender } from './importers/age-gender.ts';
+import { buildExpression } from './importers/expression.ts';
+import { buildFaceRecogniser } from './importers/face-recogniser.ts';
+import { buildLandmarks68 } from './importers/landmarks-68.ts';
 import { buildSsdMobilenetV1 } from './importers/ssd-mobilenet-v1.ts';
 import { readTfjsWeights, type TfjsWeight } from './importers/tfjs-weights.ts';
 import { buildTinyFace } from './importers/tiny-face.ts';
-import type { ModelEntry, NpmSource } from './manifest.ts';
+import type { ModelEntry, ModelKind, NpmSource } from './manifest.ts';
 
 const REINSTALL = 'Run `npm ci` to install the locked package again';
 
@@ -14,6 +18,10 @@ const REINSTALL = 'Run `npm ci` to install the locked package again';
 const IMPORTERS: Record<NpmSource['importer'], (weights: ReadonlyMap<string, TfjsWeight>) => Uint8Array> = {
   'ssd-mobilenet-v1': buildSsdMobilenetV1,
   'tiny-face': buildTinyFace,
+  'face-recogniser': buildFaceRecogniser,
+  'landmarks-68': buildLandmarks68,
+  'age-gender': buildAgeGender,
+  expression: buildExpression,
 };
 
 /** Where the package of `source` is installed. @throws ModelError 'not-found' | 'source-mismatch' on another version */
@@ -38,7 +46,11 @@ export function packageFolder(source: NpmSource): string {
  * @returns the `.onnx` file, checked against the entry
  * @throws ModelError 'not-found' | 'truncated' | 'checksum-mismatch' | 'unreadable' | 'invalid-weights'
  */
-export async function convertModel(entry: ModelEntry, source: NpmSource, folder: string): Promise<Uint8Array> {
+export async function convertModel(
+  entry: ModelEntry<ModelKind>,
+  source: NpmSource,
+  folder: string,
+): Promise<Uint8Array> {
   const files: Uint8Array[] = [];
   for (const file of source.files) {
     const path = join(folder, file.path);

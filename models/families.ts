@@ -130,3 +130,68 @@ export const detectorFamilies = [
     }),
   },
 ] as const;
+
+/** How a model of single faces is fed: one chip, or one crop, of a fixed size, float32. */
+export const chipInput = {
+  ...modelInput,
+  /** NHWC is how Keras exports. */
+  layout: z.enum(['NCHW', 'NHWC']),
+  size: z.strictObject({ width: pixels.max(512), height: pixels.max(512) }),
+};
+
+const point = z.tuple([z.number(), z.number()]);
+const similarity = z.number().min(0).max(1);
+
+const recogniser = {
+  outputs: z.strictObject({
+    /** [1, dimension]; any length of vector, it is made a unit one. */
+    embedding: tensorName,
+    dimension: z.int().min(16).max(4096),
+  }),
+  /**
+   * Where on the chip, in its pixels, the five landmarks lie: right eye, left eye, nose, right and left corner of the
+   * mouth. The family's own when left out.
+   */
+  chip: z.tuple([point, point, point, point, point]).optional(),
+  /** Similarities of two embeddings, which are cosines, 0..1. */
+  thresholds: z
+    .strictObject({
+      /** From here on two looks are the same person. */
+      accept: similarity,
+      /** Below it they are two. Between the two nothing is known. */
+      reject: similarity,
+    })
+    .refine(({ accept, reject }) => reject <= accept, 'reject must not be above accept'),
+};
+
+/** The families of recognisers, which differ in where a face lies on the chip. */
+export const recogniserFamilies = [
+  /** dlib's ResNet, as face-api has it: a chip of 150 × 150 with much around the face; 128 numbers. @see King 2017 */
+  { family: z.literal('dlib'), ...recogniser },
+  /**
+   * ArcFace and what is trained on its chip of 112 × 112 (InsightFace, AdaFace, MagFace, CurricularFace …); mostly 512
+   * numbers. InsightFace: RGB, mean 127.5, scale 1/127.5. @see Deng et al. 2019
+   */
+  { family: z.literal('arcface'), ...recogniser },
+  /** SFace as OpenCV has it: ArcFace's chip, RGB, mean 0, scale 1; 128 numbers. @see Zhong et al. 2021 */
+  { family: z.literal('sface'), ...recogniser },
+  /** FaceNet: a chip of 160 × 160; RGB, mean 127.5, scale 1/128; 512 or 128 numbers. @see Schroff et al. 2015 */
+  { family: z.literal('facenet'), ...recogniser },
+] as const;
+
+/** The families of models that find landmarks in the crop of a face. */
+export const landmarkFamilies = [
+  /** face-api's 68 points of the 300-W annotation: `landmarks` [1, 136] as x, y in 0..1 of the crop. */
+  { family: z.literal('landmarks-68'), outputs: z.strictObject({ landmarks: tensorName }) },
+] as const;
+
+/** The families of models that tell something of the crop of a face. */
+export const attributeFamilies = [
+  /** `age` [1, 1], years; `gender` [1, 2], probabilities of male and female. */
+  { family: z.literal('age-gender'), outputs: z.strictObject({ age: tensorName, gender: tensorName }) },
+  /** `expressions` [1, labels], probabilities. */
+  {
+    family: z.literal('expression'),
+    outputs: z.strictObject({ expressions: tensorName, labels: z.array(z.string().min(1)).min(2).max(32) }),
+  },
+] as const;

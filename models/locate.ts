@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelLocations } from './locations.ts';
-import type { ModelEntry } from './manifest.ts';
+import type { ModelEntry, ModelKind } from './manifest.ts';
 
 /** A file in which a model may be. */
 export interface ModelPlace {
@@ -12,7 +12,7 @@ export interface ModelPlace {
 }
 
 /** Where a model is looked for, in this order. What a user brings is in the user's folder only. */
-export function modelPlaces(entry: ModelEntry, locations: ModelLocations): ModelPlace[] {
+export function modelPlaces(entry: ModelEntry<ModelKind>, locations: ModelLocations): ModelPlace[] {
   const { cacheDir, modelsDir, sharedDir } = locations;
   const remedy = replaceRemedy(entry);
   const places = [
@@ -29,7 +29,7 @@ export function modelPlaces(entry: ModelEntry, locations: ModelLocations): Model
 
 /** The first of a model's places that holds a file, by name only: neither opened nor checked. Null when none does. */
 export async function locateModel(
-  entry: ModelEntry,
+  entry: ModelEntry<ModelKind>,
   locations: ModelLocations,
 ): Promise<(ModelPlace & { readonly bytes: number }) | null> {
   for (const place of modelPlaces(entry, locations)) {
@@ -40,7 +40,7 @@ export async function locateModel(
 }
 
 /** How to mend a file that is not there or not the right one; a sentence without its full stop. */
-export function replaceRemedy({ name, file, source }: ModelEntry): string {
+export function replaceRemedy({ name, file, source }: ModelEntry<ModelKind>): string {
   if (source.type === 'npm') return 'Remove it, and it is converted from its package';
   if (source.type === 'file') {
     return `Put ${file} into FACEBLUR_MODELS_DIR, beside the manifest.json whose entry ${name} must hold its bytes and sha256`;

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
-/** Where model files are looked for, and which detector is wanted. A folder that is left out is not looked at. */
+/** Where model files are looked for, and which models are wanted. A folder that is left out is not looked at. */
 export interface ModelLocations {
   /** Looked at first; written to by downloads and conversions, made when it is needed. */
   cacheDir: string;
@@ -11,12 +11,14 @@ export interface ModelLocations {
   sharedDir?: string;
   /** Name of the detector to use; when left out, YuNet, or what stands in for it where it can't be had. */
   detector?: string;
+  /** Name of the recogniser to use; when left out, face-api's. */
+  recogniser?: string;
 }
 
 /**
  * Where an installation keeps its models: `$XDG_CACHE_HOME/faceblur/models` (else `~/.cache/…`),
- * `$FACEBLUR_MODELS_DIR`, and `../shared/models` beside the repository; and `$FACEBLUR_DETECTOR`. An empty variable
- * counts as unset.
+ * `$FACEBLUR_MODELS_DIR`, and `../shared/models` beside the repository; `$FACEBLUR_DETECTOR` and
+ * `$FACEBLUR_RECOGNISER`. An empty variable counts as unset.
  * @see XDG Base Directory Specification, which has relative paths ignored
  */
 export function defaultModelLocations(env: Readonly<Record<string, string | undefined>>): ModelLocations {
@@ -28,5 +30,6 @@ export function defaultModelLocations(env: Readonly<Record<string, string | unde
   };
   if (env.FACEBLUR_MODELS_DIR) locations.modelsDir = env.FACEBLUR_MODELS_DIR;
   if (env.FACEBLUR_DETECTOR) locations.detector = env.FACEBLUR_DETECTOR;
+  if (env.FACEBLUR_RECOGNISER) locations.recogniser = env.FACEBLUR_RECOGNISER;
   return locations;
 }

@@ -4,8 +4,10 @@ import { ModelError } from './errors.ts';
 import { checkBytes, readChecked } from './file-check.ts';
 import { modelPlaces, replaceRemedy } from './locate.ts';
 import { defaultModelLocations, type ModelLocations } from './locations.ts';
-import { findModel, loadModels, type ModelEntry } from './manifest.ts';
+import { findModel, loadModels, type ModelEntry, type ModelKind } from './manifest.ts';
 
+/** The recogniser that is used unless the user names one. */
+export const PREFERRED_RECOGNISER = 'face-recogniser';
 /** The detector that is used unless the user names one. */
 export const PREFERRED_DETECTOR = 'yunet-n';
 const FALLBACK_DETECTOR = 'ssd-mobilenet-v1';
@@ -19,11 +21,11 @@ export interface ResolveOptions extends ModelLocations {
   /** Aborting it rejects with its reason. */
   signal?: AbortSignal;
   /** The models that can be asked for. Default: the project's, and those that the user brings in `modelsDir`. */
-  models?: readonly ModelEntry[];
+  models?: readonly ModelEntry<ModelKind>[];
 }
 
-export interface ResolvedModel {
-  entry: ModelEntry;
+export interface ResolvedModel<K extends ModelKind = 'detector'> {
+  entry: ModelEntry<K>;
   /** Where the file is. Load `bytes` rather than this: the file may change after the check. */
   path: string;
   /** The whole `.onnx` file, checked. Owned by the caller. */
@@ -37,13 +39,18 @@ export interface ResolvedModel {
  * a conversion of an installed package), whose result goes to the cache. A file outside the cache is used in place.
  * A file that is present and wrong is an error wherever it is: the next place is not tried.
  * @throws ModelError 'not-found' when no place has it; 'truncated' | 'checksum-mismatch' | 'unreadable' naming the file;
- *   'unknown-model'; 'cache-unwritable'; 'source-mismatch'
+ *   'unknown-model', be it that it is of another kind; 'cache-unwritable'; 'source-mismatch'
  */
-export async function resolveModel(
+export async function resolveModelOf<K extends ModelKind>(
+  kind: K,
   name: string,
-  options: ResolveOptions = defaultModelLocations({}),
-): Promise<ResolvedModel> {
-  const entry = findModel(options.models ?? loadModels(options.modelsDir), name);
+  options: ResolveOptions,
+): Promise<ResolvedModel<K>> {
+  const models = options.models ?? loadModels(options.modelsDir, [kind]);
+  const entry = findModel(
+    models.filter((model): model is ModelEntry<K> => model.kind === kind),
+    name,
+  );
   options.signal?.throwIfAborted();
   for (const { origin, path, remedy } of modelPlaces(entry, options)) {
     const bytes = await readChecked(path, entry, remedy);
@@ -53,6 +60,14 @@ export async function resolveModel(
   const path = join(options.cacheDir, entry.file);
   await writeToCache(path, made.bytes);
   return { entry, path, ...made };
+}
+
+/** As `resolveModelOf`, of a detector. */
+export function resolveModel(
+  name: string,
+  options: ResolveOptions = defaultModelLocations({}),
+): Promise<ResolvedModel> {
+  return resolveModelOf('detector', name, options);
 }
 
 /**
@@ -66,7 +81,9 @@ export async function resolveDetector(
   options: ResolveOptions,
   warn: (message: string) => void,
 ): Promise<ResolvedModel> {
-  if (options.detector !== undefined) return resolveNamed(options.detector, options);
+  if (options.detector !== undefined) {
+    return asked('FACEBLUR_DETECTOR', resolveModel(options.detector, options));
+  }
   try {
     return await resolveModel(PREFERRED_DETECTOR, options);
   } catch (error) {
@@ -79,17 +96,28 @@ export async function resolveDetector(
   }
 }
 
-async function resolveNamed(detector: string, options: ResolveOptions): Promise<ResolvedModel> {
+/**
+ * The recogniser to use: the one that the user named (`options.recogniser`), else face-api's.
+ * @throws ModelError as `resolveModel` does
+ */
+export async function resolveRecogniser(options: ResolveOptions): Promise<ResolvedModel<'recogniser'>> {
+  const { recogniser } = options;
+  if (recogniser === undefined) return resolveModelOf('recogniser', PREFERRED_RECOGNISER, options);
+  return asked('FACEBLUR_RECOGNISER', resolveModelOf('recogniser', recogniser, options));
+}
+
+/** Says which variable named the model that is unknown. */
+async function asked<T>(variable: string, resolving: Promise<T>): Promise<T> {
   try {
-    return await resolveModel(detector, options);
+    return await resolving;
   } catch (error) {
     if (!(error instanceof ModelError && error.code === 'unknown-model')) throw error;
-    throw new ModelError('unknown-model', `FACEBLUR_DETECTOR: ${error.message}`, { cause: error });
+    throw new ModelError('unknown-model', `${variable}: ${error.message}`, { cause: error });
   }
 }
 
 async function fromSource(
-  entry: ModelEntry,
+  entry: ModelEntry<ModelKind>,
   options: ResolveOptions,
 ): Promise<Pick<ResolvedModel, 'bytes' | 'origin'>> {
   const { source } = entry;
@@ -112,7 +140,7 @@ async function fromSource(
   }
 }
 
-function notFound(entry: ModelEntry, options: ResolveOptions, reason: string, cause?: Error): ModelError {
+function notFound(entry: ModelEntry<ModelKind>, options: ResolveOptions, reason: string, cause?: Error): ModelError {
   const folders = [options.cacheDir, options.modelsDir, options.sharedDir].filter((folder) => folder !== undefined);
   const message = `${entry.file} is in none of ${folders.join(', ')} and could not be downloaded (${reason}).`;
   return new ModelError('not-found', `${message} ${replaceRemedy(entry)}.`, { cause });

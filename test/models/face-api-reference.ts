@@ -12,6 +12,13 @@ interface TfTensor {
   dispose(): void;
 }
 
+/** A net of single faces. */
+interface FaceNet<T> {
+  readonly isLoaded: boolean;
+  loadFromDisk(folder: string): Promise<void>;
+  forward(input: TfTensor): Promise<T>;
+}
+
 /** What this project's tests use of the package. Its own declarations need the browser's types. */
 interface FaceApi {
   tf: {
@@ -33,10 +40,14 @@ interface FaceApi {
         options: { inputSize: number; scoreThreshold: number },
       ): Promise<{ score: number; box: { x: number; y: number; width: number; height: number } }[]>;
     };
+    faceRecognitionNet: FaceNet<TfTensor>;
+    faceLandmark68Net: FaceNet<TfTensor>;
+    faceExpressionNet: FaceNet<TfTensor>;
+    ageGenderNet: FaceNet<{ age: TfTensor; gender: TfTensor }>;
   };
 }
 
-/** face-api's own detectors in plain JavaScript; a forward pass of the SSD takes 10 to 20 seconds. */
+/** face-api's own nets in plain JavaScript; a forward pass of the SSD takes 10 to 20 seconds. */
 export class FaceApiReference {
   readonly #faceApi: FaceApi;
 
@@ -92,6 +103,33 @@ export class FaceApiReference {
     const options = { inputSize: side, scoreThreshold: minScore };
     const faces = await this.#faceApi.nets.tinyFaceDetector.locateFaces(input, options);
     return faces.map(({ score, box: { x, y, width: w, height: h } }) => ({ x, y, w, h, score }));
+  }
+
+  /** The recogniser's embedding of one square chip, interleaved RGB 0..255. */
+  async embedding(rgb: Uint8Array): Promise<Float32Array> {
+    return (await this.#see(this.#faceApi.nets.faceRecognitionNet, rgb)).dataSync();
+  }
+
+  /** 68 points of one square crop, x, y in 0..1. */
+  async landmarks(rgb: Uint8Array): Promise<Float32Array> {
+    return (await this.#see(this.#faceApi.nets.faceLandmark68Net, rgb)).dataSync();
+  }
+
+  /** Probabilities of the seven expressions. */
+  async expressions(rgb: Uint8Array): Promise<Float32Array> {
+    return (await this.#see(this.#faceApi.nets.faceExpressionNet, rgb)).dataSync();
+  }
+
+  /** Years; probabilities of male and female. */
+  async ageAndGender(rgb: Uint8Array): Promise<{ age: Float32Array; gender: Float32Array }> {
+    const { age, gender } = await this.#see(this.#faceApi.nets.ageGenderNet, rgb);
+    return { age: age.dataSync(), gender: gender.dataSync() };
+  }
+
+  async #see<T>(net: FaceNet<T>, rgb: Uint8Array): Promise<T> {
+    if (!net.isLoaded) await net.loadFromDisk(join(FACE_API, 'model'));
+    const side = Math.sqrt(rgb.length / 3);
+    return net.forward(this.#faceApi.tf.tensor4d(Float32Array.from(rgb), [1, side, side, 3]));
   }
 }
 
