@@ -40,6 +40,8 @@ const MAX_LENGTH = 4096;
 const PLACE = /[+-]\d{2,6}(\.\d+)?[+-]\d{3,7}(\.\d+)?([+-]\d+(\.\d+)?)?(CRS[^/]*)?\//i;
 /** Packets of metadata in a text's place. */
 const EMBEDDED = /<\?xpacket|<x:xmpmeta|<rdf:RDF|^Exif\0/i;
+/** FFmpeg puts a tag that a file has twice, in two ways, into one: `first;second`. */
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?/;
 /** ISO 639, with or without a country. */
 const LANGUAGE = /^[a-z]{2,3}(-[a-z]{2})?$/i;
 
@@ -48,7 +50,9 @@ export function descriptiveTags(tags: Readonly<Record<string, string>>): Record<
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(tags)) {
     const key = name.toLowerCase();
-    if (KEPT.has(key) && value.length <= MAX_LENGTH && !PLACE.test(value) && !EMBEDDED.test(value)) kept[key] = value;
+    if (!KEPT.has(key) || value.length > MAX_LENGTH || PLACE.test(value) || EMBEDDED.test(value)) continue;
+    const text = key === 'creation_time' ? MOMENT.exec(value)?.[0] : value;
+    if (text) kept[key] = text;
   }
   return kept;
 }

@@ -4,12 +4,14 @@ import { AV_NOPTS_VALUE, type IRational, type Packet } from 'node-av';
 export interface JumpLimits {
   readonly forward: number;
   readonly backward: number;
+  /** Whether all streams go over to the new clock; else the jump is one stream's own. */
+  readonly isShared: boolean;
 }
 
 /** Streams of broadcasts start again from another clock, as FFmpeg's own programs take it too. */
-export const BROADCAST_JUMPS: JumpLimits = { forward: 10, backward: 0.1 };
+export const BROADCAST_JUMPS: JumpLimits = { forward: 10, backward: 0.1, isShared: true };
 /** In a file, a long pause is a pause; what jumps by days is damage. */
-export const FILE_JUMPS: JumpLimits = { forward: 86_400, backward: 86_400 };
+export const FILE_JUMPS: JumpLimits = { forward: 86_400, backward: 86_400, isShared: false };
 
 /** Another stream went over to the new clock before if that clock puts this one so near to where it should go on. */
 const SAME_CLOCK_SECONDS = 1.5;
@@ -25,7 +27,7 @@ interface Lane {
 
 /**
  * Puts the packets of all streams of a file on one time line that begins at 0 and has no jumps: the start is taken
- * off, and where the clock changes under way, what follows goes on where all streams had come to.
+ * off, and where a clock changes under way, what follows goes on where the streams had come to.
  */
 export class PacketClock {
   readonly #limits: JumpLimits;
@@ -46,7 +48,7 @@ export class PacketClock {
     if (time === AV_NOPTS_VALUE || !(tick > 0)) return;
     const raw = Number(time) * tick;
     const lane = this.#laneOf(packet.streamIndex, raw);
-    if (this.#isJump(raw + lane.offset - lane.expected)) lane.offset = this.#clockFor(raw, lane.expected);
+    if (this.#isJump(raw + lane.offset - lane.expected)) lane.offset = this.#clockFor(raw, lane);
     const ticks = BigInt(Math.round(lane.offset / tick));
     if (packet.pts !== AV_NOPTS_VALUE) packet.pts += ticks;
     if (packet.dts !== AV_NOPTS_VALUE) packet.dts += ticks;
@@ -67,9 +69,11 @@ export class PacketClock {
     return gap > this.#limits.forward || gap < -this.#limits.backward;
   }
 
-  #clockFor(raw: number, expected: number): number {
-    const known = this.#clocks.findLast((offset) => Math.abs(raw + offset - expected) <= SAME_CLOCK_SECONDS);
+  #clockFor(raw: number, { offset: old, expected }: Lane): number {
+    const fits = (offset: number) => offset !== old && Math.abs(raw + offset - expected) <= SAME_CLOCK_SECONDS;
+    const known = this.#clocks.findLast(fits);
     if (known !== undefined) return known;
+    if (!this.#limits.isShared) return expected - raw;
     const reached = Math.max(...[...this.#lanes.values()].map((lane) => lane.expected));
     const offset = reached - raw;
     this.#clocks.push(offset);

@@ -170,16 +170,15 @@ function isRgbFormat(format: AVPixelFormat): boolean {
   return RGB.test(avGetPixFmtName(format) ?? '');
 }
 
-/** Linear light, fewer colours, less brightness, and back. What the file does not say is as HDR always is. */
+/** Linear light of fewer colours, less brightness, and back. What the file does not say is as HDR always is. */
 function toneMapping({ colorSpace, colorPrimaries }: Frame, isRgb: boolean): string[] {
-  const matrix = colorSpace === AVCOL_SPC_UNSPECIFIED && !isRgb ? ':min=bt2020nc' : '';
-  const primaries = colorPrimaries === AVCOL_PRI_UNSPECIFIED ? ':pin=bt2020' : '';
+  const matrix = colorSpace === AVCOL_SPC_UNSPECIFIED && !isRgb ? 'min=bt2020nc:' : '';
+  const primaries = colorPrimaries === AVCOL_PRI_UNSPECIFIED ? 'pin=bt2020:' : '';
   return [
-    `zscale=t=linear:npl=${REFERENCE_WHITE}${matrix}${primaries}`,
+    `zscale=${matrix}${primaries}t=linear:p=bt709:m=gbr:npl=${REFERENCE_WHITE}`,
     'format=gbrpf32le',
-    'zscale=p=bt709',
     'tonemap=hable:desat=0',
-    'zscale=t=bt709:m=bt709:r=tv',
+    'zscale=p=bt709:t=bt709:m=bt709:r=tv',
     'format=yuv420p',
   ];
 }

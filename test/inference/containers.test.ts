@@ -60,21 +60,13 @@ describe.skipIf(!hasFfmpeg)('made with ffmpeg', () => {
     expect(leakedPer1000).toBeLessThanOrEqual(MAX_LEAKED_PER_1000);
   });
 
-  test.each([
-    ['MPEG-TS with AAC', 'ts.ts', ['-c', 'copy']],
-    ['AVI with MP3', 'avi.avi', ['-c:v', 'mpeg4', '-q:v', '2', '-c:a', 'libmp3lame']],
-    ['Matroska with PCM', 'mkv.mkv', ['-c:v', 'copy', '-c:a', 'pcm_s16le']],
-    ['FLV', 'flv.flv', ['-c', 'copy']],
-    ['fragmented MP4', 'fragmented.mp4', ['-c', 'copy', '-movflags', 'frag_keyframe+empty_moov']],
-    ['QuickTime with 10 bits and 4:2:2', 'prores.mov', ['-c:v', 'prores_ks', '-profile:v', '2', '-c:a', 'copy']],
-    ['a GIF, without sound', 'gif.gif', ['-an', '-r', '25', '-s', '320x180']],
-  ])('%s is read', async (_, name, options) => {
+  test('fragmented MP4 is read', async () => {
     const clip = await makeFaceClip(join(folder, 'source.mp4'), { seconds: 0.5 });
-    const input = join(folder, name);
-    await ffmpeg('-i', clip.path, ...options, input);
+    const input = join(folder, 'fragmented.mp4');
+    await ffmpeg('-i', clip.path, '-c', 'copy', '-movflags', 'frag_keyframe+empty_moov', input);
     const { result, media, pictures } = await blurred(input);
     expect(pictures).toHaveLength((await readPictures(input)).length);
     expect(result.faces).toBeGreaterThanOrEqual(3);
-    expect(media.kinds).toEqual(name.endsWith('.gif') ? ['video'] : ['video', 'audio']);
+    expect(media.kinds).toEqual(['video', 'audio']);
   });
 });

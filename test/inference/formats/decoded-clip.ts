@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { Decoder, Demuxer, FilterAPI, type Stream } from 'node-av';
+import { type AVCodecID, avGetPixFmtName, Decoder, Demuxer, FilterAPI, type Stream } from 'node-av';
 import { readPictures } from '../../clips/read-media.ts';
 import { FIELD, HEIGHT, WIDTH } from './format-clip.ts';
 
@@ -8,7 +8,17 @@ import { FIELD, HEIGHT, WIDTH } from './format-clip.ts';
 const LOUD = 0.1;
 /** The white field is on where its mean is above this, 0..255. */
 const BRIGHT = 128;
+/** Between two tones. */
+const SILENCE_SECONDS = 0.1;
 const MAX_BYTES = 2 ** 29;
+
+/** One track of sound. */
+export interface DecodedSound {
+  /** When the tone begins, each time. */
+  readonly tones: readonly number[];
+  readonly endSeconds: number;
+  readonly channels: number;
+}
 
 /** A clip as a player shows it: upright, its range and matrix taken from its own tags. */
 export interface DecodedClip {
@@ -20,8 +30,35 @@ export interface DecodedClip {
   readonly seconds: readonly number[];
   /** When the last one ends. */
   readonly endSeconds: number;
-  /** When the tone begins and the sound ends in each audio track. */
-  readonly sound: readonly { readonly toneSeconds: number; readonly endSeconds: number; readonly channels: number }[];
+  readonly sound: readonly DecodedSound[];
+}
+
+/** What a file says of its pictures. */
+export interface PictureTags {
+  readonly codec: AVCodecID;
+  readonly pixels: string;
+  /** FFmpeg's numbers, which are those of ITU-T H.273 but for the range: 1 is limited, 2 full. */
+  readonly range: number;
+  readonly matrix: number;
+  readonly primaries: number;
+  readonly transfer: number;
+  /** Width of a pixel against its height. */
+  readonly pixelShape: number;
+}
+
+export async function readPictureTags(path: string): Promise<PictureTags> {
+  await using demuxer = await Demuxer.open(path);
+  const { codecpar, sampleAspectRatio } = demuxer.video()!;
+  const { num, den } = sampleAspectRatio.num > 0 ? sampleAspectRatio : codecpar.sampleAspectRatio;
+  return {
+    codec: codecpar.codecId,
+    pixels: avGetPixFmtName(codecpar.format as Parameters<typeof avGetPixFmtName>[0]) ?? '',
+    range: codecpar.colorRange,
+    matrix: codecpar.colorSpace,
+    primaries: codecpar.colorPrimaries,
+    transfer: codecpar.colorTrc,
+    pixelShape: num > 0 && den > 0 ? num / den : 1,
+  };
 }
 
 /**
@@ -42,10 +79,10 @@ export async function decodeClip(path: string, filters = 'null'): Promise<Decode
   };
 }
 
-/** When the white field lights up. */
-export function flashSeconds(clip: DecodedClip): number {
-  const at = clip.pictures.findIndex((picture) => fieldMean(clip, picture) > BRIGHT);
-  return clip.seconds[at] ?? Number.NaN;
+/** When the white field lights up, each time. */
+export function flashes(clip: DecodedClip): number[] {
+  const isOn = clip.pictures.map((picture) => fieldMean(clip, picture) > BRIGHT);
+  return clip.seconds.filter((_, n) => isOn[n] && !isOn[n - 1]);
 }
 
 function fieldMean({ width, height }: DecodedClip, picture: Uint8Array): number {
@@ -69,20 +106,21 @@ async function readRgb(path: string, filters: string) {
   return { width, height, pictures };
 }
 
-async function readSound(path: string): Promise<DecodedClip['sound']> {
+async function readSound(path: string): Promise<DecodedSound[]> {
   await using demuxer = await Demuxer.open(path);
   const streams = demuxer.streams.filter((stream) => stream.codecpar.sampleRate > 0);
-  const sound: DecodedClip['sound'][number][] = [];
+  const sound: DecodedSound[] = [];
   for (const stream of streams) sound.push(await readTrack(path, stream.index));
   return sound;
 }
 
-async function readTrack(path: string, index: number): Promise<DecodedClip['sound'][number]> {
+async function readTrack(path: string, index: number): Promise<DecodedSound> {
   await using demuxer = await Demuxer.open(path);
   const stream = demuxer.streams[index] as Stream;
   using decoder = await Decoder.create(stream);
   using planar = FilterAPI.create('aformat=sample_fmts=flt');
-  let toneSeconds = Number.NaN;
+  const tones: number[] = [];
+  let lastLoud = Number.NEGATIVE_INFINITY;
   let endSeconds = 0;
   let channels = 0;
   for await (const frame of planar.frames(decoder.frames(demuxer.packets(index)))) {
@@ -92,11 +130,13 @@ async function readTrack(path: string, index: number): Promise<DecodedClip['soun
     const values = new Float32Array(Uint8Array.from(bytes).buffer, 0, samples.nbSamples * samples.channels);
     const start = (Number(samples.pts) * samples.timeBase.num) / samples.timeBase.den;
     channels = samples.channels;
-    if (Number.isNaN(toneSeconds)) {
-      const loud = values.findIndex((value) => Math.abs(value) > LOUD);
-      if (loud >= 0) toneSeconds = start + Math.floor(loud / channels) / samples.sampleRate;
+    for (const [i, value] of values.entries()) {
+      if (Math.abs(value) <= LOUD) continue;
+      const at = start + Math.floor(i / channels) / samples.sampleRate;
+      if (at - lastLoud > SILENCE_SECONDS) tones.push(at);
+      lastLoud = at;
     }
     endSeconds = start + samples.nbSamples / samples.sampleRate;
   }
-  return { toneSeconds, endSeconds, channels };
+  return { tones, endSeconds, channels };
 }

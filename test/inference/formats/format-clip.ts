@@ -44,8 +44,8 @@ export async function makeFormatClip(folder: string, name: string, clip: FormatC
   const tone = `aevalsrc='0.5*sin(2*PI*${TONE_HZ}*t)*${isOn}':s=48000:d=${seconds}`;
   const path = join(folder, name);
   await ffmpeg(
-    ...['-loop', '1', '-framerate', String(fps), '-i', photo, '-f', 'lavfi', '-i', tone],
-    ...['-map', '0:v', ...(clip.options.includes('-an') ? [] : ['-map', '1:a']), '-t', String(seconds)],
+    ...['-loop', '1', '-framerate', String(fps), '-t', String(seconds), '-i', photo, '-f', 'lavfi', '-i', tone],
+    ...['-map', '0:v', ...(clip.options.includes('-an') ? [] : ['-map', '1:a'])],
     ...['-vf', `${drawn},setsar=1,${filters}`, '-af', audioFilters, ...clip.options, path],
   );
   return path;
