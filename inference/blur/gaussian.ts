@@ -4,7 +4,7 @@ import type { PixelBox, Plane } from './plane.ts';
 import type { Region } from './region.ts';
 
 /** The blur is computed on cells of this part of its standard deviation, which is as fine as it can tell. */
-const CELL_SIGMAS = 0.5;
+const CELL_SIGMAS = 0.7;
 /** The kernel ends after so many standard deviations. */
 const KERNEL_SIGMAS = 2.5;
 /** Blurred cells are rounded to multiples of this. */

@@ -2,12 +2,12 @@ import type { BlurPolicy } from '../policy.ts';
 import type { Box } from '../track/box.ts';
 import type { PixelBox, Plane } from './plane.ts';
 
-/** Cells across a face at strength 0. At 16 a face reads again, and at 8 what is blurred in the source may. */
-const MAX_CELLS = 6;
+/** Cells across a face at strength 0. At 16 a face reads again, at 8 what is blurred in the source may, at 6 a dark brow. */
+const MAX_CELLS = 5;
 /** Cells across a face at strength 1. */
 const MIN_CELLS = 3;
 /** What is left of the cells' differences at strength 0 and 1: a hard shadow or a brim would still be read in them. */
-const MAX_CONTRAST = 0.6;
+const MAX_CONTRAST = 0.45;
 const MIN_CONTRAST = 0.3;
 /** No cell is smaller than this, so that small faces get fewer cells. Pixels. */
 const MIN_CELL_PX = 6;
