@@ -3,7 +3,9 @@ import { z } from 'zod';
 /** The name of an input or output in the graph. */
 export const tensorName = z.string().min(1);
 
-const pixels = z.int().positive().max(8192);
+/** Larger inputs take more memory than a face is worth. */
+const side = z.int().positive().max(4096);
+const step = z.int().positive().max(256);
 
 /** How a detector is fed: one picture, float32. */
 export const modelInput = {
@@ -14,11 +16,11 @@ export const modelInput = {
   mean: z.tuple([z.number(), z.number(), z.number()]),
   scale: z.number(),
   /** Any width and height that are multiples of a number, or one fixed size; pixels. */
-  size: z.union([z.strictObject({ multipleOf: pixels }), z.strictObject({ width: pixels, height: pixels })]),
+  size: z.union([z.strictObject({ multipleOf: step }), z.strictObject({ width: side, height: side })]),
 };
 
 /** Pixels between the cells of each level, finest first. */
-const strides = z.array(pixels).min(1).max(8);
+const strides = z.array(step).min(1).max(8);
 /** One output a level, in the order of `strides`. */
 const perLevel = z.array(tensorName).min(1).max(8);
 const sizes = z.array(z.number().positive()).min(1).max(8);
@@ -121,7 +123,7 @@ export const detectorFamilies = [
     family: z.literal('tiny-face'),
     outputs: z.strictObject({
       cells: tensorName,
-      stride: pixels,
+      stride: step,
       /** Width and height of each anchor, in strides. */
       anchors: z
         .array(z.tuple([z.number().positive(), z.number().positive()]))
@@ -136,7 +138,7 @@ export const chipInput = {
   ...modelInput,
   /** NHWC is how Keras exports. */
   layout: z.enum(['NCHW', 'NHWC']),
-  size: z.strictObject({ width: pixels.max(512), height: pixels.max(512) }),
+  size: z.strictObject({ width: side.max(512), height: side.max(512) }),
 };
 
 const point = z.tuple([z.number(), z.number()]);

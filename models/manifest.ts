@@ -79,7 +79,20 @@ const entry = z.discriminatedUnion('family', [
   z.strictObject({ ...attributes, ...expression }),
 ]);
 
-const manifest = z.strictObject({ models: z.array(entry).max(256) });
+/** A grid of cells covers an input of any size only where the cells divide it. */
+function isDivided({ input, outputs }: z.infer<typeof entry>): boolean {
+  if (!('multipleOf' in input.size)) return true;
+  const { multipleOf } = input.size;
+  const strides = 'strides' in outputs ? outputs.strides : 'stride' in outputs ? [outputs.stride] : [];
+  return strides.every((stride) => multipleOf % stride === 0);
+}
+
+const dividedEntry = entry.refine(isDivided, {
+  path: ['input', 'size', 'multipleOf'],
+  error: 'must be a multiple of each of strides',
+});
+
+const manifest = z.strictObject({ models: z.array(dividedEntry).max(256) });
 
 type AnyEntry = z.infer<typeof entry>;
 /** What a model is for. */

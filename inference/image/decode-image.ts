@@ -17,6 +17,9 @@ import { exifUprightFilters } from './exif-orientation.ts';
 import { type ImageHeader, readImageHeader } from './image-header.ts';
 import { MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './image-limits.ts';
 
+/** The decoder counts the padding of its rows as well. */
+const MAX_DECODED_PIXELS = MAX_IMAGE_PIXELS + 10_000_000;
+
 const CODECS = { jpeg: AV_CODEC_ID_MJPEG, png: AV_CODEC_ID_PNG, webp: AV_CODEC_ID_WEBP } as const;
 
 /**
@@ -60,7 +63,7 @@ function decode(file: Uint8Array, { format }: ImageHeader): Frame {
     context.allocContext3(codec);
     context.threadCount = 1;
     // What the header said is not what the decoder meets, if someone wants it so.
-    openCodec(context, codec, { max_pixels: String(MAX_IMAGE_PIXELS) }, 'decode-failed');
+    openCodec(context, codec, { max_pixels: String(MAX_DECODED_PIXELS) }, 'decode-failed');
     packet.alloc();
     packet.data = Buffer.from(file.buffer, file.byteOffset, file.length);
     let result = context.sendPacketSync(packet);

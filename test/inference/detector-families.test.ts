@@ -5,7 +5,17 @@ import type { Detection } from '../../inference/track/box.ts';
 import type { ModelEntry } from '../../models/manifest.ts';
 import { plantedPicture } from './families/planted-picture.ts';
 import { broughtEntry, INPUT, SignatureGraph } from './families/signature-graph.ts';
-import { BOX, POINTS, retinaface, SCORE, type Signature, STRIDE, scrfd, yoloFace } from './families/signatures.ts';
+import {
+  BOX,
+  POINTS,
+  retinaface,
+  SCORE,
+  type Signature,
+  STRIDE,
+  scrfd,
+  yoloFace,
+  yunet,
+} from './families/signatures.ts';
 
 /** The cell in which the bright square is planted: away from the diagonal, so that rows taken for columns show. */
 const CELL = { column: 11, row: 4 };
@@ -27,6 +37,8 @@ const SIGNATURES: [string, Signature][] = [
   ['YOLOv8-face', yoloFace({ layout: 'yolov8-face' })],
   ['YOLOv8 trained on faces', yoloFace({ layout: 'yolov8' })],
   ['YOLOv8-face, square', yoloFace({ layout: 'yolov8-face', size: FIXED_SQUARE })],
+  ['YuNet', yunet({})],
+  ['YuNet of a fixed size', yunet({ size: FIXED_SQUARE })],
   ['RetinaFace', retinaface({})],
   ['RetinaFace without landmarks', retinaface({ hasLandmarks: false })],
   ['RetinaFace of a fixed size', retinaface({ size: { width: 320, height: 256 } })],
@@ -88,6 +100,7 @@ test.each([
   ['SCRFD', scrfd],
   ['YOLO-face', yoloFace],
   ['RetinaFace', retinaface],
+  ['YuNet', yunet],
 ])('%s: rubbish in scores, boxes or landmarks is a failure, not "no face"', async (_, make) => {
   const rubbish = [{ score: Number.NaN }, { score: 1.5 }, { box: Number.NaN }, { box: 3e38 }, { point: Number.NaN }];
   for (const twist of rubbish) {

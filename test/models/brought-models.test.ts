@@ -75,6 +75,11 @@ test.each([
   ['a local address', { source: { type: 'url', url: 'file:///etc/passwd' } }, 'models.0.source.url'],
   ['a scale that is no number', { input: { ...SCRFD.input, scale: null } }, 'models.0.input.scale'],
   ['an absurd size', { input: { ...SCRFD.input, size: { width: 1e9, height: 1e9 } } }, 'models.0.input.size'],
+  [
+    'cells that its size does not fit',
+    { input: { ...SCRFD.input, size: { multipleOf: 16 } } },
+    'models.0.input.size.multipleOf',
+  ],
 ])('a user’s entry with %s is refused by file and field', async (_, wrong, field) => {
   const { modelsDir, cacheDir } = await brought([{ ...SCRFD, ...wrong }]);
   const refused = expect(resolveModel('scrfd-10g', { modelsDir, cacheDir })).rejects;

@@ -34,6 +34,7 @@ export interface Signature {
 
 const SCRFD_PIXELS: Pixels = { channels: 'RGB', mean: [127.5, 127.5, 127.5], scale: 0.0078125 };
 const YOLO_PIXELS: Pixels = { channels: 'RGB', mean: [0, 0, 0], scale: 1 / 255 };
+const YUNET_PIXELS: Pixels = { channels: 'BGR', mean: [0, 0, 0], scale: 1 };
 const RETINAFACE_PIXELS: Pixels = { channels: 'BGR', mean: [104, 117, 123], scale: 1 };
 
 /** Of several alike in a cell, the last is the one that sees. */
@@ -64,6 +65,32 @@ export function scrfd({
   const { scores, boxes, kps } = names;
   const outputs = { strides: STRIDES, anchorsPerCell: 2, scores, boxes, ...(hasLandmarks && { kps }) };
   return { model, hasLandmarks, entry: broughtEntry('scrfd', model, { input: { ...SCRFD_PIXELS, size }, outputs }) };
+}
+
+/** As OpenCV Zoo has it: of a fixed size. The score is the root of two. */
+export function yunet({ size = ANYTHING as ModelEntry['input']['size'], twist = {} as Twist }): Signature {
+  const graph = new SignatureGraph(YUNET_PIXELS);
+  const names = { cls: [] as string[], obj: [] as string[], bbox: [] as string[], kps: [] as string[] };
+  const box = [
+    (BOX.right - BOX.left) / 2,
+    (BOX.bottom - BOX.top) / 2,
+    Math.log(BOX.left + BOX.right),
+    twist.box ?? Math.log(BOX.top + BOX.bottom),
+  ];
+  for (const stride of STRIDES) {
+    const add = (kind: keyof typeof names, values: readonly number[]) => {
+      const cells = graph.cells(`${kind}${stride}`, stride, atStride(stride, values));
+      names[kind].push(graph.output(graph.rows(`${kind}_${stride}`, cells, values.length)));
+    };
+    add('cls', [twist.score ?? SCORE]);
+    add('obj', [twist.score ?? SCORE]);
+    add('bbox', box);
+    add('kps', [twist.point ?? POINTS[0]!, ...POINTS.slice(1)]);
+  }
+  const model = graph.finish(size);
+  const outputs = { strides: STRIDES, ...names };
+  const entry = broughtEntry('yunet', model, { input: { ...YUNET_PIXELS, size }, outputs });
+  return { model, hasLandmarks: true, entry };
 }
 
 export function retinaface({
