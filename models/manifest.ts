@@ -97,6 +97,12 @@ const manifest = z.strictObject({ models: z.array(dividedEntry).max(256) });
 type AnyEntry = z.infer<typeof entry>;
 /** What a model is for. */
 export type ModelKind = AnyEntry['kind'];
+export const MODEL_KINDS = [
+  'detector',
+  'recogniser',
+  'landmarks',
+  'attributes',
+] as const satisfies readonly ModelKind[];
 /**
  * What is known of one model of a kind: where it comes from, what its bytes must be, how it is fed and read. A detector,
  * unless another kind is named.

@@ -1,7 +1,7 @@
 import type { ModelCost } from '../../inference/detect/model-cost.ts';
 import { locateModel } from '../../models/locate.ts';
 import type { ModelLocations } from '../../models/locations.ts';
-import type { ModelEntry } from '../../models/manifest.ts';
+import type { ModelEntry, ModelKind } from '../../models/manifest.ts';
 import { loadEngineConfig } from '../config.ts';
 import { wantedModels } from './wanted-models.ts';
 
@@ -14,11 +14,11 @@ export interface ModelsCommand {
 /** What is told of one model. */
 interface ListedModel {
   readonly name: string;
-  readonly kind: ModelEntry['kind'];
-  readonly family: ModelEntry['family'];
+  readonly kind: ModelKind;
+  readonly family: ModelEntry<ModelKind>['family'];
   readonly licence: string;
   readonly bytes: number;
-  /** Whether it is the detector that is used. */
+  /** Whether it is the detector, or the recogniser, that is used. */
   readonly default: boolean;
   /** Its file, by name and size only; null where it is not on this machine. */
   readonly path: string | null;
@@ -37,17 +37,20 @@ interface ListedModel {
  */
 export async function runModels({ json = false, load = false }: ModelsCommand): Promise<number> {
   const { modelLocations } = loadEngineConfig();
-  const { models, detector } = wantedModels(modelLocations);
+  const { models, detector, recogniser } = wantedModels(modelLocations);
   const listed: ListedModel[] = [];
   // One after the other, so that one's measure is not the other's load.
-  for (const entry of models) listed.push(await listModel(entry, detector, modelLocations, load));
+  for (const entry of models) {
+    const isDefault = entry === detector || entry === recogniser;
+    listed.push(await listModel(entry, isDefault, modelLocations, load));
+  }
   process.stdout.write(json ? `${JSON.stringify(listed, null, 2)}\n` : table(listed, load));
   return 0;
 }
 
 async function listModel(
-  entry: ModelEntry,
-  detector: ModelEntry,
+  entry: ModelEntry<ModelKind>,
+  isDefault: boolean,
   locations: ModelLocations,
   load: boolean,
 ): Promise<ListedModel> {
@@ -55,18 +58,18 @@ async function listModel(
   const file = await locateModel(entry, locations);
   const isWrong = file && file.bytes !== bytes;
   const problem = isWrong ? `has ${file.bytes} bytes, not ${bytes}. ${file.remedy}` : null;
-  const about = { name, kind, family, licence, bytes, default: entry === detector, path: file?.path ?? null };
+  const about = { name, kind, family, licence, bytes, default: isDefault, path: file?.path ?? null };
   const listed = { ...about, source: sourceOf(entry, locations), problem, cost: null };
   if (!load || !file || isWrong) return listed;
   const { measureModel } = await import('../../inference/detect/model-cost.ts');
   try {
-    return { ...listed, cost: await measureModel(name, locations) };
+    return { ...listed, cost: await measureModel(kind, name, locations) };
   } catch (error) {
     return { ...listed, problem: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function sourceOf({ source, file }: ModelEntry, { modelsDir }: ModelLocations): string {
+function sourceOf({ source, file }: ModelEntry<ModelKind>, { modelsDir }: ModelLocations): string {
   if (source.type === 'url') return source.url;
   if (source.type === 'npm') return `${source.package} ${source.version}`;
   return `${file} in ${modelsDir}`;
@@ -74,7 +77,7 @@ function sourceOf({ source, file }: ModelEntry, { modelsDir }: ModelLocations): 
 
 function table(models: readonly ListedModel[], isLoaded: boolean): string {
   const rows = [
-    ['', 'NAME', 'KIND', 'FAMILY', 'LICENCE', 'SIZE', ...(isLoaded ? ['MEMORY', 'LOAD', 'LOOK'] : []), 'WHERE'],
+    ['', 'NAME', 'KIND', 'FAMILY', 'LICENCE', 'SIZE', ...(isLoaded ? ['MEMORY', 'LOAD', 'RUN'] : []), 'WHERE'],
     ...models.map((model) => [
       model.default ? '*' : '',
       model.name,
@@ -98,7 +101,7 @@ function table(models: readonly ListedModel[], isLoaded: boolean): string {
 
 function costCells(cost: ModelCost | null): string[] {
   if (!cost) return ['-', '-', '-'];
-  return [megabytes(cost.memoryBytes), `${Math.round(cost.loadMs)} ms`, `${cost.lookMs.toFixed(1)} ms`];
+  return [megabytes(cost.memoryBytes), `${Math.round(cost.loadMs)} ms`, `${cost.runMs.toFixed(1)} ms`];
 }
 
 function whereText({ path, source, problem }: ListedModel): string {

@@ -58,9 +58,10 @@ Examples:
   $ faceblur detect --json photos/*.jpg > faces.json`;
 
 const MODELS_HELP = `
-* marks the detector that is used: yunet-n (ssd-mobilenet-v1 where that can't be had), or the one that FACEBLUR_DETECTOR
-names. Listing opens no model. --load loads each that is here, in a process of its own, and tells what memory that adds
-(ONNX Runtime and the buffers of one look included), how long it takes, and how long one look at 1280×720 on one thread.
+* marks the detector that is used, yunet-n (ssd-mobilenet-v1 where that can't be had) or the one that FACEBLUR_DETECTOR
+names, and the recogniser, which FACEBLUR_RECOGNISER names. Listing opens no model. --load loads each that is here, in a
+process of its own, and tells what memory that adds (ONNX Runtime and its buffers included), how long it takes, and how
+long a run does on one thread: a detector's look at 1280×720, else one face.
 
 A detector of your own (SCRFD, YOLO-face, RetinaFace or YuNet as ONNX) is listed once the folder FACEBLUR_MODELS_DIR
 holds it and a manifest.json with an entry for it, written like those in models/manifest.json with the source

@@ -1,43 +1,62 @@
-// The entry point of the process that loads one detector to see what it costs.
+// The entry point of the process that loads one model to see what it costs.
 import { readFileSync } from 'node:fs';
 import { AV_PIX_FMT_YUV420P, Frame } from 'node-av';
-import type { ModelLocations } from '../../models/locations.ts';
-import { resolveModel } from '../../models/resolve.ts';
+import type { ModelEntry, ModelKind } from '../../models/manifest.ts';
+import { resolveModelOf } from '../../models/resolve.ts';
 import { InferenceError } from '../errors.ts';
-import type { ModelCost, ModelCostReply } from './model-cost.ts';
+import type { ModelCost, ModelCostReply, ModelCostRequest } from './model-cost.ts';
 import { openDetector } from './open-detector.ts';
+import { ModelSession } from './session.ts';
 import { fileTuning } from './tuning.ts';
 
 const PICTURE = { width: 1280, height: 720 };
 const GREY = 128;
-const LOOKS = 9;
+const RUNS = 9;
+
+/** A model that is loaded. */
+interface Loaded {
+  run(): Promise<unknown>;
+  close(): Promise<void>;
+}
 
 process.once('disconnect', () => process.exit(1));
-process.once('message', ({ name, models }: { name: string; models: ModelLocations }) => {
-  measure(name, models).then(
+process.once('message', (request: ModelCostRequest) => {
+  measure(request).then(
     (cost) => tell({ cost }),
     (error: unknown) => tell({ failed: error instanceof Error ? error.message : String(error) }),
   );
 });
 
-async function measure(name: string, models: ModelLocations): Promise<ModelCost> {
-  const { entry, bytes } = await resolveModel(name, { ...models, allowDownload: false });
-  const picture = greyPicture();
+async function measure({ kind, name, models }: ModelCostRequest): Promise<ModelCost> {
+  const { entry, bytes } = await resolveModelOf(kind, name, { ...models, allowDownload: false });
   const before = memoryBytes();
   const started = performance.now();
-  const detector = await openDetector(entry, bytes, 1);
+  const model = await (entry.kind === 'detector' ? loadDetector(entry, bytes) : loadOfFaces(entry, bytes));
   const loadMs = performance.now() - started;
   const took: number[] = [];
-  const { inputPx } = fileTuning(entry);
-  for (let i = 0; i < LOOKS; i++) {
-    const lookedAt = performance.now();
-    await detector.detect(picture, inputPx, 1);
-    took.push(performance.now() - lookedAt);
+  for (let i = 0; i < RUNS; i++) {
+    const ranAt = performance.now();
+    await model.run();
+    took.push(performance.now() - ranAt);
   }
-  const cost = { memoryBytes: memoryBytes() - before, loadMs, lookMs: took.sort((a, b) => a - b)[LOOKS >> 1]! };
-  picture.free();
-  await detector.close();
+  const cost = { memoryBytes: memoryBytes() - before, loadMs, runMs: took.sort((a, b) => a - b)[RUNS >> 1]! };
+  await model.close();
   return cost;
+}
+
+async function loadDetector(entry: ModelEntry, bytes: Uint8Array): Promise<Loaded> {
+  const detector = await openDetector(entry, bytes, 1);
+  const picture = greyPicture();
+  const { inputPx } = fileTuning(entry);
+  return { run: () => detector.detect(picture, inputPx, 1), close: () => detector.close() };
+}
+
+async function loadOfFaces(entry: ModelEntry<Exclude<ModelKind, 'detector'>>, bytes: Uint8Array): Promise<Loaded> {
+  const session = await ModelSession.open(entry.name, bytes, 1);
+  const { layout, size } = entry.input;
+  const dims = layout === 'NCHW' ? [1, 3, size.height, size.width] : [1, size.height, size.width, 3];
+  const face = new Float32Array(new SharedArrayBuffer(4 * 3 * size.width * size.height));
+  return { run: () => session.run(face, dims, []), close: () => session.close() };
 }
 
 function greyPicture(): Frame {
