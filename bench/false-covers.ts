@@ -1,54 +1,18 @@
 // How much of pictures without a face is covered: photos as they are and panned over, and clips.
 import { mkdirSync, readFileSync } from 'node:fs';
-import { join, parse } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Log } from 'node-av';
 import { AV_LOG_ERROR } from 'node-av/constants';
 import { blurFile } from '../inference/blur-file.ts';
 import { DEFAULT_POLICY } from '../inference/policy.ts';
-import type { Motion } from './clip-motion.ts';
-import { cachedClip, OUT_FOLDER, readManifest, TESTDATA_FOLDER } from './clips.ts';
+import { OUT_FOLDER } from './clips.ts';
 import { type CoveredArea, coveredArea } from './covered-area.ts';
+import { type FacelessClip, facelessPhotos, facelessVideos } from './faceless-clips.ts';
 import { type Row, report } from './report.ts';
 import { rounded } from './statistics.ts';
 
-/** Longer sides of photos as clips: what is larger is made smaller. */
-const MAX_SIDE = 1280;
-
-interface Clip {
-  readonly name: string;
-  readonly group: string;
-  readonly file: string;
-}
-
-const even = (side: number) => 2 * Math.round(side / 2);
-
-async function photoClips(motion: Motion, seconds: number): Promise<Clip[]> {
-  const clips: Clip[] = [];
-  for (const { file, subkind, width, height } of readManifest()) {
-    // What is drawn or worn as a face is a matter of policy, not an error.
-    if (!file.startsWith('negative/') || subkind !== 'no-face') continue;
-    const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
-    const clip = await cachedClip(`${parse(file).name}-${motion}`, {
-      photo: join(TESTDATA_FOLDER, file),
-      boxes: [],
-      motion,
-      seconds,
-      width: even(width * scale),
-      height: even(height * scale),
-    });
-    clips.push({ name: parse(file).name, group: `photos, ${motion}`, file: clip.file });
-  }
-  return clips;
-}
-
-function videoClips(): Clip[] {
-  return readManifest()
-    .filter(({ file }) => file.startsWith('video/') && file.includes('_neg_'))
-    .map(({ file }) => ({ name: parse(file).name, group: 'clips', file: join(TESTDATA_FOLDER, file) }));
-}
-
-async function measure(clip: Clip): Promise<CoveredArea> {
+async function measure(clip: FacelessClip): Promise<CoveredArea> {
   const folder = join(OUT_FOLDER, 'false-covers');
   mkdirSync(folder, { recursive: true });
   const reportFile = join(folder, 'report.json');
@@ -64,7 +28,11 @@ async function main(): Promise<void> {
   Log.setLevel(AV_LOG_ERROR);
   const groups = new Map<string, CoveredArea>();
   const rows: Row[] = [];
-  for (const clip of [...(await photoClips('still', 1)), ...(await photoClips('pan', 2)), ...videoClips()]) {
+  for (const clip of [
+    ...(await facelessPhotos('still', 1)),
+    ...(await facelessPhotos('pan', 2)),
+    ...facelessVideos(),
+  ]) {
     const area = await measure(clip);
     for (const group of [clip.group, 'total']) {
       const sum = groups.get(group) ?? { covered: 0, pixels: 0 };

@@ -1,6 +1,6 @@
 import type { Frame } from 'node-av';
 import { InferenceError } from '../errors.ts';
-import { type Detection, iou } from '../track/box.ts';
+import type { Box, Detection } from '../track/box.ts';
 import type { Detector } from './detector.ts';
 import { suppress } from './nms.ts';
 import { PictureView, type ViewOptions } from './picture-view.ts';
@@ -103,8 +103,12 @@ export class Looks {
       }
     }
     for (const turn of turns) {
-      const sideways = await this.#lookTurned(picture, px, turn);
-      this.#noteTurned(turn, sideways, found);
+      const seen = await this.#lookTurned(picture, px, turn);
+      // A face seen better without the turn is seen in other proportions with it: that is no second one.
+      const sideways = seen.filter(
+        (face) => !found.some((other) => other.score >= face.score && isPartOf(face, other)),
+      );
+      this.#noteTurned(turn, sideways);
       found.push(...sideways);
       isMerged ||= sideways.length > 0;
     }
@@ -136,12 +140,8 @@ export class Looks {
     return found.map((face) => ({ ...face, score: face.score - TURNED_DISCOUNT }));
   }
 
-  #noteTurned(turn: Turns, sideways: readonly Detection[], upright: readonly Detection[]): void {
-    const isShown = sideways.some(
-      (face) =>
-        face.score >= SURE_TURNED_SCORE &&
-        !upright.some((other) => other.score >= face.score && iou(other, face) > MAX_IOU),
-    );
+  #noteTurned(turn: Turns, sideways: readonly Detection[]): void {
+    const isShown = sideways.some(({ score }) => score >= SURE_TURNED_SCORE);
     const misses = isShown ? 0 : (this.#active.get(turn) ?? MAX_TURNED_MISSES) + 1;
     if (misses > MAX_TURNED_MISSES) this.#active.delete(turn);
     else this.#active.set(turn, misses);
@@ -171,6 +171,13 @@ export class Looks {
     this.#views.set(key, view);
     return view;
   }
+}
+
+/** Whether one box lies in the other by more than half of the smaller one. */
+function isPartOf(a: Box, b: Box): boolean {
+  const w = Math.min(a.x + a.w, b.x + b.w) - Math.max(a.x, b.x);
+  const h = Math.min(a.y + a.h, b.y + b.h) - Math.max(a.y, b.y);
+  return w > 0 && h > 0 && 2 * w * h > Math.min(a.w * a.h, b.w * b.h);
 }
 
 /** Rubbish from a model must not pass for "no face". */

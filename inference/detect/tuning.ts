@@ -100,7 +100,7 @@ const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
       highScore: 0.3,
       birthScore: 0.15,
       // What is believed late can't be covered backwards as far as in a file, so less is asked of one look.
-      belief: { neutralScore: 0.25, largeNeutralScore: 0.5, missCost: 0.05, enough: 0.2 },
+      belief: { neutralScore: 0.15, largeNeutralScore: 0.65, missCost: 0.1, enough: 0.2 },
       maxLostFrames: LIVE_LOST_FRAMES,
     },
   },
