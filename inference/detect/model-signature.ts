@@ -44,16 +44,18 @@ function checkInputSize(entry: ModelEntry, { name, shape }: ValueInfo): void {
   const [batch = 1, channels = 3, height = 0, width = 0] = shape;
   const isPicture = shape.length === 4 && mayBe(batch, 1) && mayBe(channels, 3);
   const isSize =
-    'multipleOf' in size
-      ? typeof height === 'string' && typeof width === 'string'
-      : mayBe(height, size.height) && mayBe(width, size.width);
+    'multipleOf' in size ? isOpen(height) && isOpen(width) : mayBe(height, size.height) && mayBe(width, size.width);
   if (isPicture && isSize) return;
   throw unusable(entry, `input ${name} is [${shape.join(', ')}]; its entry says [1, 3, height, width] with ${wanted}`);
 }
 
-/** Whether a size of the graph, which may be open until it runs, can be this number. */
+/** Whether a size of the graph is only known when it runs: named, or not positive, as some exporters write it. */
+function isOpen(size: number | string): boolean {
+  return typeof size === 'string' || size <= 0;
+}
+
 function mayBe(size: number | string, wanted: number): boolean {
-  return typeof size === 'string' || size === wanted;
+  return isOpen(size) || size === wanted;
 }
 
 /** For a message: a graph may have hundreds. */
