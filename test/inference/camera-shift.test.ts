@@ -18,6 +18,13 @@ describe('camera shift', () => {
     expect(Math.abs(shiftBetween(profile(0), profile(shift)) - shift)).toBeLessThan(TOLERANCE);
   });
 
+  test.each([5, -8, 13])('what passes before the camera does not hide that the picture moved by %i', (shift) => {
+    const passing = (at: number) => (values: Float32Array) =>
+      values.map((value, i) => (i >= at && i < at + 60 ? -90 : value));
+    const moved = shiftBetween(passing(100)(profile(0)), passing(104)(profile(shift)));
+    expect(Math.abs(moved - shift)).toBeLessThan(TOLERANCE);
+  });
+
   test('a motion past its reach is not guessed', () => {
     const beyond = shiftBetween(profile(0), profile(120));
     expect(Math.abs(beyond)).toBeLessThan(320 * 0.12);
