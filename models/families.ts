@@ -148,7 +148,7 @@ const recogniser = {
   outputs: z.strictObject({
     /** [1, dimension]; any length of vector, it is made a unit one. */
     embedding: tensorName,
-    dimension: z.int().min(16).max(4096),
+    dimension: z.int().min(16).max(4096).multipleOf(2),
   }),
   /**
    * Where on the chip, in its pixels, the five landmarks lie: right eye, left eye, nose, right and left corner of the

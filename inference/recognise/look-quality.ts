@@ -1,0 +1,68 @@
+import type { Detection, Landmarks } from '../track/box.ts';
+import type { FaceChip } from './face-chip.ts';
+
+/** Why a look at a face does not tell who it is. */
+export type LookRefusal = 'too-small' | 'too-blurred' | 'turned' | 'unsure';
+
+/** How well one look shows a face. */
+export interface LookQuality {
+  /** Side of a square as large as the face's box, pixels of the picture. */
+  readonly sizePx: number;
+  /** Root of the mean squared slope of the chip's middle, in its own contrast, by the distance of the eyes. */
+  readonly sharpness: number;
+  /** How far the nose is off the middle, in halves of the distance of the eyes: 0 from the front, ±1 above an eye. */
+  readonly yaw: number;
+  /** How far down from the eyes to the mouth the nose is, 0..1. */
+  readonly pitch: number;
+  /** How the eyes lie, degrees clockwise from level. */
+  readonly roll: number;
+  /** The detector's, 0..1. */
+  readonly score: number;
+}
+
+/** The part of the chip that is face with any recogniser's geometry. */
+const MIDDLE = { from: 0.25, to: 0.8 };
+
+export function measureLook(face: Detection, landmarks: Landmarks, chip: FaceChip, chipEyes: number): LookQuality {
+  return {
+    sizePx: Math.sqrt(face.w * face.h),
+    sharpness: sharpnessOf(chip) * chipEyes,
+    ...poseOf(landmarks),
+    score: face.score,
+  };
+}
+
+/** Five landmarks of a face seen from the front lie alike in all people; turned, they move. */
+function poseOf([rightEye, leftEye, nose, rightMouth, leftMouth]: Landmarks): {
+  yaw: number;
+  pitch: number;
+  roll: number;
+} {
+  const [ex, ey] = [leftEye[0] - rightEye[0], leftEye[1] - rightEye[1]];
+  const eyes = Math.hypot(ex, ey);
+  const [eyesX, eyesY] = [(leftEye[0] + rightEye[0]) / 2, (leftEye[1] + rightEye[1]) / 2];
+  const [mx, my] = [(leftMouth[0] + rightMouth[0]) / 2 - eyesX, (leftMouth[1] + rightMouth[1]) / 2 - eyesY];
+  const [nx, ny] = [nose[0] - eyesX, nose[1] - eyesY];
+  const pitch = (nx * mx + ny * my) / (mx * mx + my * my);
+  const off = ((nx - pitch * mx) * ex + (ny - pitch * my) * ey) / eyes;
+  return { yaw: off / (eyes / 2), pitch, roll: (Math.atan2(ey, ex) * 180) / Math.PI };
+}
+
+function sharpnessOf({ luma, width, height }: FaceChip): number {
+  const [x1, x2] = [Math.floor(width * MIDDLE.from), Math.floor(width * MIDDLE.to)];
+  const [y1, y2] = [Math.floor(height * MIDDLE.from), Math.floor(height * MIDDLE.to)];
+  let [sum, squares, slopes] = [0, 0, 0];
+  for (let y = y1; y < y2; y++) {
+    for (let at = y * width + x1, end = y * width + x2; at < end; at++) {
+      const value = luma[at]!;
+      const dx = luma[at + 1]! - luma[at - 1]!;
+      const dy = luma[at + width]! - luma[at - width]!;
+      sum += value;
+      squares += value * value;
+      slopes += dx * dx + dy * dy;
+    }
+  }
+  const count = (x2 - x1) * (y2 - y1);
+  const variance = squares / count - (sum / count) ** 2;
+  return variance > 0 ? Math.sqrt(slopes / count / 4 / variance) : 0;
+}
