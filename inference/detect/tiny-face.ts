@@ -11,7 +11,7 @@ export function tinyFaceHead(names: DetectorEntry<'tiny-face'>['outputs']): Dete
     tensors: [names.cells],
     maxIou: MAX_IOU,
     read(outputs, input, minScore, faces) {
-      const [{ stride, columns, cells }] = levelsOf(input, [names.stride]) as [ReturnType<typeof levelsOf>[number]];
+      const { stride, columns, cells } = levelsOf(input, [names.stride])[0]!;
       const values = outputs.take(names.cells, names.anchors.length * PLANES, cells);
       for (const [a, [anchorWidth, anchorHeight]] of names.anchors.entries()) {
         const plane = (index: number, cell: number) => values[(a * PLANES + index) * cells + cell]!;
