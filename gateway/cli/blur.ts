@@ -5,6 +5,7 @@ import { loadEngineConfig } from '../config.ts';
 import { checkBlurPaths } from './blur-paths.ts';
 import { Interrupt } from './interrupt.ts';
 import { clock, ProgressBar } from './progress-bar.ts';
+import { wantedModels } from './wanted-models.ts';
 
 /** Options of `faceblur blur`, parsed and in range. */
 export interface BlurCommand {
@@ -25,6 +26,7 @@ export interface BlurCommand {
  */
 export async function runBlur(input: string, command: BlurCommand): Promise<number> {
   const { modelLocations: models } = loadEngineConfig();
+  wantedModels(models);
   const { output, report, style, strength, margin, codec, keepMetadata, quiet } = command;
   const paths = checkBlurPaths({ input, output, report });
   const options: BlurFileOptions = { ...paths, models, codec, keepMetadata, policy: { style, strength, margin } };

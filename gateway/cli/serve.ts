@@ -4,6 +4,7 @@ import { resolveDetector } from '../../models/resolve.ts';
 import { loadServerConfig } from '../config.ts';
 import { Server } from '../server.ts';
 import { Interrupt } from './interrupt.ts';
+import { wantedModels } from './wanted-models.ts';
 
 /** A server that has not closed by then is ended hard, so that a supervisor's own deadline is never met. */
 const CLOSE_DEADLINE_MS = 4500;
@@ -15,6 +16,7 @@ const CLOSE_DEADLINE_MS = 4500;
  */
 export async function runServe(): Promise<number> {
   const config = loadServerConfig();
+  wantedModels(config.modelLocations);
   const log = pino({ level: config.logLevel }, pino.destination(2));
   const interrupt = new Interrupt();
   const models = { ...config.modelLocations, allowDownload: false };
