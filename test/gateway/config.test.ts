@@ -52,7 +52,7 @@ describe('server configuration', () => {
   test('is documented with these very defaults in .env.example', async () => {
     const documented = parseEnv(await readFile('.env.example', 'utf8'));
     expect(loadServerConfig(documented)).toEqual(DEFAULTS);
-    expect(Object.keys(documented)).toHaveLength(21);
+    expect(Object.keys(documented)).toHaveLength(22);
   });
 
   test('is frozen', () => {
