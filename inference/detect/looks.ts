@@ -103,7 +103,8 @@ export class Looks {
       }
     }
     for (const turn of turns) {
-      const seen = await this.#lookTurned(picture, px, turn);
+      // Small faces are looked for on the side that shows somebody.
+      const seen = await this.#lookTurned(picture, this.#active.has(turn) ? px : inputPx, turn);
       // A face seen better without the turn is seen in other proportions with it: that is no second one.
       const sideways = seen.filter(
         (face) => !found.some((other) => other.score >= face.score && isPartOf(face, other)),

@@ -53,9 +53,10 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
   'ssd-mobilenet-v1': {
     detectEverySeconds: 1 / 5,
     inputPx: 512,
-    sharpEverySeconds: 0,
+    // Its input is small: in tiles it finds half as many small faces more, for a fifth more time.
+    sharpEverySeconds: 1,
     sharpInputPx: 512,
-    sharpTiles: false,
+    sharpTiles: true,
     turnEverySeconds: 0,
     minScore: 0.1,
     tracker: {

@@ -90,10 +90,12 @@ describe('turned looks', () => {
   };
 
   test('what they see is told in pixels of the picture, for a little less', async () => {
-    const first = await looksAt(onOneSide(1, 0.9)).at(0);
+    // At the picture's own size.
+    const options = { inputPx: WIDTH };
+    const first = await looksAt(onOneSide(1, 0.9), options).at(0);
     // Clockwise: the picture's left lower corner comes to the upper left.
     expect(first.found).toMatchObject([{ x: 4, y: HEIGHT - 12, w: 10, h: 10, score: expect.closeTo(0.8) }]);
-    const second = await looksAt(onOneSide(0, 0.9)).at(0);
+    const second = await looksAt(onOneSide(0, 0.9), options).at(0);
     expect(second.found).toMatchObject([{ x: WIDTH - 14, y: 2, w: 10, h: 10 }]);
   });
 
@@ -101,7 +103,9 @@ describe('turned looks', () => {
     let isThere = true;
     const { at } = looksAt((asked) => (isTurned(asked) && isThere ? [seen(2, 4, 10)] : []), { turnEveryFrames: 100 });
     await at(0);
-    for (const frame of [2, 4, 6]) expect((await at(frame)).asked.filter(isTurned)).toHaveLength(2);
+    for (const frame of [2, 4]) expect((await at(frame)).asked.filter(isTurned)).toHaveLength(2);
+    // As sharp as the upright look beside it.
+    expect((await at(6)).asked.map(({ inputPx }) => inputPx)).toEqual([128, 128, 128]);
     isThere = false;
     const counts: number[] = [];
     for (let frame = 8; frame < 20; frame += 2) counts.push((await at(frame)).asked.filter(isTurned).length);
