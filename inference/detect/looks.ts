@@ -57,7 +57,10 @@ export class Looks {
     this.#options = options;
   }
 
-  /** From `frame` on (the next one where it is left out) something else is seen: the first look at it is taken in all ways, if it was not already. */
+  /**
+   * Something else is seen from `frame` on, or from the next look on where that is left out: the first look at it is
+   * taken in all ways, unless it was.
+   */
   afresh(frame?: number): void {
     if (frame !== undefined && this.#lastAfresh === frame) return;
     this.#isAfresh = true;
@@ -105,9 +108,10 @@ export class Looks {
     for (const turn of turns) {
       // Small faces are looked for on the side that shows somebody.
       const seen = await this.#lookTurned(picture, this.#active.has(turn) ? px : inputPx, turn);
-      // A face seen better without the turn is seen in other proportions with it: that is no second one.
+      // A face seen better without the turn is seen in other proportions with it: that is no second one. One that reaches
+      // past it may be.
       const sideways = seen.filter(
-        (face) => !found.some((other) => other.score >= face.score && isPartOf(face, other)),
+        (face) => !found.some((other) => other.score >= face.score && isWithin(face, other)),
       );
       this.#noteTurned(turn, sideways);
       found.push(...sideways);
@@ -174,11 +178,11 @@ export class Looks {
   }
 }
 
-/** Whether one box lies in the other by more than half of the smaller one. */
-function isPartOf(a: Box, b: Box): boolean {
-  const w = Math.min(a.x + a.w, b.x + b.w) - Math.max(a.x, b.x);
-  const h = Math.min(a.y + a.h, b.y + b.h) - Math.max(a.y, b.y);
-  return w > 0 && h > 0 && 2 * w * h > Math.min(a.w * a.h, b.w * b.h);
+/** Whether more than half of a box lies in another. */
+function isWithin(box: Box, other: Box): boolean {
+  const w = Math.min(box.x + box.w, other.x + other.w) - Math.max(box.x, other.x);
+  const h = Math.min(box.y + box.h, other.y + other.h) - Math.max(box.y, other.y);
+  return w > 0 && h > 0 && 2 * w * h > box.w * box.h;
 }
 
 /** Rubbish from a model must not pass for "no face". */
