@@ -80,13 +80,13 @@ function meanPsnr(values: readonly (number | null)[]): number | null {
 }
 
 /** Counts add up; the PSNR is that of the mean square error over clips. */
-function total(results: readonly ClipResult[]): ClipResult {
+function total(name: string, results: readonly ClipResult[]): ClipResult {
   const sum = (value: (result: ClipResult) => number) => results.reduce((all, result) => all + value(result), 0);
   const faceFrames = sum((result) => result.figures.faceFrames);
   const leaked = sum((result) => result.figures.leaked);
   const isTimed = results.every((result) => result.engineMs !== null);
   return {
-    clip: 'total',
+    clip: name,
     seconds: sum((result) => result.seconds),
     engineMs: isTimed ? sum((result) => result.engineMs ?? 0) : null,
     sourceBytes: sum((result) => result.sourceBytes),
@@ -110,7 +110,7 @@ function total(results: readonly ClipResult[]): ClipResult {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { engine: { type: 'string', default: 'faceblur' }, clips: { type: 'string', default: '' } },
+    options: { engine: { type: 'string', default: 'faceblur' }, clips: { type: 'string', default: 'all' } },
   });
   Log.setLevel(AV_LOG_ERROR);
   const clips = chooseClips(values.clips.split(',').filter(Boolean));
@@ -122,8 +122,15 @@ async function main(): Promise<void> {
     const { leaked, faceFrames } = results.at(-1)!.figures;
     console.error(`${clip.name}: ${leaked} of ${faceFrames} face-frames leaked`);
   }
-  const all = total(results);
-  report('leaks', [...results, all].map(row), { engine: values.engine, total: all, clips: results });
+  const heldOut = results.filter((_, i) => clips[i]!.isHeldOut);
+  const tuned = results.filter((_, i) => !clips[i]!.isHeldOut);
+  const sums = [total('chosen on these', tuned), total('held out', heldOut), total('total', results)];
+  report('leaks', [...results, ...sums.filter(({ figures }) => figures.frames > 0)].map(row), {
+    engine: values.engine,
+    total: sums.at(-1),
+    sums,
+    clips: results,
+  });
 }
 
 await main();
