@@ -15,7 +15,7 @@ import type { OutputKind, VideoCodec } from './media/output-kind.ts';
 import type { Adaptation } from './media/picture-converter.ts';
 import { VideoDecoder } from './media/video-decoder.ts';
 import { VideoEncoder } from './media/video-encoder.ts';
-import type { VideoFrame } from './media/video-frame.ts';
+import { pictureBytes, type VideoFrame } from './media/video-frame.ts';
 import { BlurPipeline, type RedactedPicture } from './pipeline.ts';
 import type { BlurPolicy } from './policy.ts';
 import { ReportWriter } from './report-writer.ts';
@@ -86,6 +86,9 @@ const ENCODERS: Readonly<Record<VideoCodec, { preset: string; tuning: string; cr
   // Without look-ahead: it would hold dozens of pictures.
   av1: { preset: '11', tuning: 'pred-struct=1:lp=2', crf: 28 },
 };
+/** Of pictures from this size on (1440p), every one that x264 holds counts: no B-frames, no second thread. */
+const LARGE_PICTURE_BYTES = 5 * 2 ** 20;
+const LARGE_H264_TUNING = 'cabac=1:8x8dct=1:weightp=0';
 /** The output may take this times the source's bit rate, and never less than the floor. */
 const MAX_BITRATE_RATIO = 1.22;
 const MIN_BITRATE_CAP_BPS = 300_000;
@@ -194,13 +197,16 @@ export class FileJob {
   }
 
   #openEncoder(input: InputFile, like: VideoFrame): Promise<VideoEncoder> {
+    const { codec } = this.#options.kind;
     const bitRate = input.bitRateBps;
+    const isLarge = pictureBytes(like) >= LARGE_PICTURE_BYTES;
     return VideoEncoder.open(like, {
+      codec,
       timeBase: input.video.timeBase,
       frameRate: frameRateOf(input) === null ? { num: 0, den: 1 } : input.video.avgFrameRate,
-      threads: ENCODER_THREADS,
-      codec: this.#options.kind.codec,
-      ...ENCODERS[this.#options.kind.codec],
+      threads: isLarge ? 1 : ENCODER_THREADS,
+      ...ENCODERS[codec],
+      ...(isLarge && codec === 'h264' && { tuning: LARGE_H264_TUNING }),
       maxBitrateBps: bitRate === null ? null : Math.max(MIN_BITRATE_CAP_BPS, bitRate * MAX_BITRATE_RATIO),
     });
   }
@@ -228,8 +234,7 @@ export class FileJob {
   }
 
   #makePipeline(detector: Detector, tuning: FileTuning, like: VideoFrame, fps: number): BlurPipeline {
-    const { width, height } = like.picture;
-    const fits = Math.floor(WINDOW_BYTES / (width * height * 1.5));
+    const fits = Math.floor(WINDOW_BYTES / pictureBytes(like));
     const detectEveryFrames = Math.max(1, Math.round(fps * tuning.detectEverySeconds));
     return new BlurPipeline({
       detector,

@@ -3,10 +3,11 @@ import type { Redacted } from './blur/redacted.ts';
 import { InferenceError } from './errors.ts';
 import type { OutputFile } from './media/output-file.ts';
 import type { VideoEncoder } from './media/video-encoder.ts';
-import { closeFrame, type VideoFrame } from './media/video-frame.ts';
+import { closeFrame, pictureBytes, type VideoFrame } from './media/video-frame.ts';
 
-/** Pictures that may wait for the encoder. */
+/** Pictures that may wait for the encoder, and the bytes that they may take, but for two pictures. */
 const MAX_WAITING = 6;
+const MAX_WAITING_BYTES = 24 * 2 ** 20;
 
 /** Encodes and writes pictures beside the thread that detects, in order, a bounded few at a time. */
 export class FrameSink {
@@ -32,6 +33,7 @@ export class FrameSink {
       closeFrame(frame);
       throw this.#failure.reason;
     }
+    const mayWait = Math.min(MAX_WAITING, Math.max(2, MAX_WAITING_BYTES / pictureBytes(frame)));
     this.#waiting++;
     this.#tail = this.#tail
       .then(async () => {
@@ -44,7 +46,7 @@ export class FrameSink {
       .finally(() => {
         this.#waiting--;
       });
-    while (this.#waiting >= MAX_WAITING) await this.#tail;
+    while (this.#waiting >= mayWait) await this.#tail;
   }
 
   /** Waits for all pictures and drains the encoder. */

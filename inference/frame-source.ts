@@ -1,10 +1,11 @@
 import { Packet } from 'node-av';
 import type { InputFile } from './media/input-file.ts';
 import type { VideoDecoder } from './media/video-decoder.ts';
-import { closeFrame, type VideoFrame } from './media/video-frame.ts';
+import { closeFrame, pictureBytes, type VideoFrame } from './media/video-frame.ts';
 
-/** Decoded pictures that may wait for the detector. */
+/** Decoded pictures that may wait for the detector, and the bytes that they may take, but for one picture. */
 const MAX_WAITING = 6;
+const MAX_WAITING_BYTES = 24 * 2 ** 20;
 
 /**
  * Reads a file's pictures ahead of whoever asks for them, a bounded few, so that decoding goes on while a model runs.
@@ -45,8 +46,14 @@ export class FrameSource {
     for (const frame of this.#ready.splice(0)) closeFrame(frame);
   }
 
+  get #isFull(): boolean {
+    const [first] = this.#ready;
+    if (!first) return false;
+    return this.#ready.length >= Math.min(MAX_WAITING, Math.max(1, MAX_WAITING_BYTES / pictureBytes(first)));
+  }
+
   #startReading(): void {
-    if (this.#reading || this.#ended || this.#closed || this.#ready.length >= MAX_WAITING) return;
+    if (this.#reading || this.#ended || this.#closed || this.#isFull) return;
     const reading = this.#read();
     this.#reading = reading;
     // A failure is thrown by the next call of next(), which awaits the same promise.

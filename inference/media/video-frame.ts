@@ -18,3 +18,8 @@ export function closeFrame(frame: VideoFrame): void {
   if (frame.giveBack) frame.giveBack();
   else frame.picture.free();
 }
+
+/** What its planes take, but for the padding of rows. */
+export function pictureBytes({ picture }: VideoFrame): number {
+  return picture.width * picture.height * 1.5;
+}
