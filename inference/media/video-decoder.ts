@@ -1,7 +1,10 @@
 import {
   AV_FRAME_FLAG_CORRUPT,
   AV_FRAME_FLAG_DISCARD,
+  AV_FRAME_FLAG_KEY,
   AV_NOPTS_VALUE,
+  AV_PICTURE_TYPE_B,
+  AV_PKT_FLAG_CORRUPT,
   AVERROR_EAGAIN,
   AVERROR_EOF,
   Codec,
@@ -19,6 +22,9 @@ import type { VideoFrame } from './video-frame.ts';
 /** Larger pictures are refused before memory is taken for them: 16384 × 16384. */
 const MAX_PIXELS = 1 << 28;
 
+/** Pictures that wait to hear whether the one they were made from as well is sound; encoders put no more in a row. */
+const MAX_UNSURE = 8;
+
 /** A decoder that keeps failing without asking for data will never end. */
 const MAX_FAILURES_IN_A_ROW = 256;
 
@@ -27,6 +33,10 @@ export class VideoDecoder {
   readonly #context: CodecContext;
   readonly #stream: Stream;
   readonly #converter: PictureConverter;
+  /** Pictures made from the next one as well, in the order shown. */
+  readonly #unsure: DecodedPicture[] = [];
+  /** Something is missing or damaged that later pictures are made from, until one is made from nothing. */
+  #isSpoiled = false;
   #frames = 0;
   #lastPts: bigint | undefined;
 
@@ -69,17 +79,24 @@ export class VideoDecoder {
    */
   async decode(packet: Packet | null): Promise<VideoFrame[]> {
     const frames: VideoFrame[] = [];
+    if (packet?.hasFlags(AV_PKT_FLAG_CORRUPT)) this.#isSpoiled = true;
     let sent = await this.#context.sendPacket(packet);
     if (sent === AVERROR_EAGAIN) {
       await this.#receive(frames);
       sent = await this.#context.sendPacket(packet);
     }
-    // A damaged packet is an expected outcome: it is dropped, and the decoder marks the pictures that miss it.
-    if (sent < 0 && sent !== AVERROR_EOF && FFmpegError.fromCode(sent)?.isENOMEM) {
-      throw new InferenceError('decode-failed', 'out of memory in the decoder');
+    // A damaged packet is an expected outcome: it is dropped, and the pictures that miss it are marked.
+    if (sent < 0 && sent !== AVERROR_EOF) {
+      if (FFmpegError.fromCode(sent)?.isENOMEM) {
+        throw new InferenceError('decode-failed', 'out of memory in the decoder');
+      }
+      this.#isSpoiled = true;
     }
     await this.#receive(frames);
-    if (!packet) this.#add(await this.#converter.flush(), frames);
+    if (!packet) {
+      await this.#settle(this.#isSpoiled, frames);
+      this.#add(await this.#converter.flush(), frames);
+    }
     return frames;
   }
 
@@ -89,6 +106,7 @@ export class VideoDecoder {
   }
 
   close(): void {
+    for (const { picture } of this.#unsure.splice(0)) picture.free();
     this.#converter.close();
     this.#context.freeContext();
   }
@@ -102,6 +120,7 @@ export class VideoDecoder {
       if (received < 0) {
         picture.free();
         if (received === AVERROR_EAGAIN || received === AVERROR_EOF) return;
+        this.#isSpoiled = true;
         failures++;
         continue;
       }
@@ -109,16 +128,33 @@ export class VideoDecoder {
         picture.free();
         continue;
       }
-      const broken = picture.hasFlags(AV_FRAME_FLAG_CORRUPT) || picture.decodeErrorFlags !== 0;
+      const wasSpoiled = this.#isSpoiled;
+      const isDamaged = picture.hasFlags(AV_FRAME_FLAG_CORRUPT) || picture.decodeErrorFlags !== 0;
+      if (isDamaged) this.#isSpoiled = true;
+      else if (picture.hasFlags(AV_FRAME_FLAG_KEY)) this.#isSpoiled = false;
+      const broken = this.#isSpoiled;
       picture.pts = this.#nextPts(picture);
       picture.timeBase = this.#stream.timeBase;
       // What the container says of the shape of pixels goes before what the pictures say.
       const { sampleAspectRatio: shape } = this.#stream;
       if (shape.num > 0 && shape.den > 0) picture.sampleAspectRatio = shape;
-      this.#add(await this.#converter.convert({ picture, broken }), into);
       failures = 0;
+      if (picture.pictType === AV_PICTURE_TYPE_B && this.#unsure.length < MAX_UNSURE) {
+        this.#unsure.push({ picture, broken });
+        continue;
+      }
+      await this.#settle(wasSpoiled || broken, into);
+      this.#add(await this.#converter.convert({ picture, broken }), into);
     }
     throw new InferenceError('decode-failed', 'the decoder fails without end on this file');
+  }
+
+  /** Lets go of pictures that were made from the next one too, once that is known to be damaged or not. */
+  async #settle(isNextBroken: boolean, into: VideoFrame[]): Promise<void> {
+    for (let unsure = this.#unsure.shift(); unsure; unsure = this.#unsure.shift()) {
+      const broken = unsure.broken || isNextBroken;
+      this.#add(await this.#converter.convert({ picture: unsure.picture, broken }), into);
+    }
   }
 
   /** The picture's time; always later than the one before, whatever the file says. */
