@@ -20,6 +20,39 @@ export interface LookQuality {
   readonly score: number;
 }
 
+/**
+ * What a look must show to count, measured on 147 photos of 79 people made smaller and blurred, looked up among the
+ * originals by face-api's recogniser (accept 0.915). In ever less detail people do not become strangers to themselves
+ * only, but alike: below 32 px, or blurred so that sharpness is about 8, pairs of strangers pass three to ten times as
+ * often as among good looks, and one's own photos in 75 % instead of 95 %. Turned as far as here, nothing changes yet
+ * that 228 photos would show; further, landmarks are guesses.
+ */
+const GATE = { sizePx: 32, sharpness: 8, yaw: 0.8, pitch: [0.35, 0.8], roll: 45, score: 0.6 } as const;
+/** From here on more of it tells no more. */
+const ENOUGH = { sizePx: 112, sharpness: 16 } as const;
+
+/** Why a look does not count, or null where it does. What is no number does not. */
+export function refusalOf({ sizePx, sharpness, yaw, pitch, roll, score }: LookQuality): LookRefusal | null {
+  if (!(sizePx >= GATE.sizePx)) return 'too-small';
+  if (!(sharpness >= GATE.sharpness)) return 'too-blurred';
+  const [leastPitch, mostPitch] = GATE.pitch;
+  const isFrontal = Math.abs(yaw) <= GATE.yaw && pitch >= leastPitch && pitch <= mostPitch;
+  if (!isFrontal || !(Math.abs(roll) <= GATE.roll)) return 'turned';
+  return score >= GATE.score ? null : 'unsure';
+}
+
+/** One number for a look, 0..1, more is better: large, sharp, from the front, and surely a face. */
+export function qualityOf({ sizePx, sharpness, yaw, pitch, score }: LookQuality): number {
+  const size = Math.min(1, sizePx / ENOUGH.sizePx);
+  const detail = Math.min(1, sharpness / ENOUGH.sharpness);
+  const front = Math.max(0, 1 - Math.hypot(yaw / 2, pitch - FRONTAL_PITCH));
+  const quality = Math.sqrt(size * detail) * front * score;
+  return Number.isNaN(quality) ? 0 : quality;
+}
+
+/** Of a face seen from the front, on average. */
+const FRONTAL_PITCH = 0.58;
+
 /** The part of the chip that is face with any recogniser's geometry. */
 const MIDDLE = { from: 0.25, to: 0.8 };
 
