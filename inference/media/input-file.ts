@@ -34,22 +34,29 @@ const TRUNCATION_TOLERANCE = 0.01;
 /** Containers whose header names a length; the others' is a guess from the bit rate. */
 const NAMES_ITS_LENGTH = /^(mov|matroska|avi|flv|asf)/;
 
+/** How much of a file there is. */
+interface Extent {
+  /** Bytes, when it was opened. */
+  readonly size: number;
+  /** Its container wrote its size down, and all of it is there; false where nothing in it tells. */
+  readonly isWhole: boolean;
+}
+
 /** A video file opened for reading: one video stream, its audio streams, and nothing else of it. */
 export class InputFile {
   readonly path: string;
   readonly video: Stream;
   readonly audio: readonly Stream[];
   readonly #format: FormatContext;
-  /** Its container wrote its size down, and all of it is there. */
-  readonly #isWhole: boolean;
+  readonly #extent: Extent;
   readonly #clock: PacketClock;
   #reachedSeconds = 0;
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, format: FormatContext, isWhole: boolean, video: Stream, audio: readonly Stream[]) {
+  private constructor(path: string, format: FormatContext, extent: Extent, video: Stream, audio: readonly Stream[]) {
     this.path = path;
     this.#format = format;
-    this.#isWhole = isWhole;
+    this.#extent = extent;
     this.video = video;
     this.audio = audio;
     const startsAnew = ((format.iformat?.flags ?? 0) & AVFMT_TS_DISCONT) !== 0;
@@ -58,7 +65,7 @@ export class InputFile {
 
   /** @throws InferenceError 'input-missing' | 'input-unreadable' | 'input-empty' | 'input-not-video' | 'input-truncated' */
   static async open(path: string): Promise<InputFile> {
-    const isWhole = await checkReadable(path);
+    const extent = await checkReadable(path);
     const format = new FormatContext();
     format.allocContext();
     format.maxStreams = MAX_STREAMS;
@@ -78,7 +85,7 @@ export class InputFile {
       for (const stream of format.streams) {
         if (!wanted.has(stream.index)) stream.discard = AVDISCARD_ALL;
       }
-      return new InputFile(path, format, isWhole, video, audio);
+      return new InputFile(path, format, extent, video, audio);
     } catch (error) {
       await format.closeInput();
       throw error;
@@ -123,7 +130,7 @@ export class InputFile {
   async read(packet: Packet): Promise<boolean> {
     const read = await this.#format.readFrame(packet);
     if (read === AVERROR_EOF) {
-      this.#checkComplete();
+      await this.#checkComplete();
       return false;
     }
     if (read < 0) {
@@ -145,9 +152,15 @@ export class InputFile {
     return this.audio.find((stream) => stream.index === index)?.timeBase ?? { num: 0, den: 1 };
   }
 
-  #checkComplete(): void {
+  async #checkComplete(): Promise<void> {
+    const { size, isWhole } = this.#extent;
+    const now = await stat(this.path).catch(() => null);
+    // One that is gone from its folder can be read to its end all the same.
+    if (now && now.size < size) {
+      throw new InferenceError('input-truncated', `${this.path} became shorter while it was read`);
+    }
     const expected = this.durationSeconds;
-    if (this.#isWhole || expected === null || !NAMES_ITS_LENGTH.test(this.#format.iformat?.name ?? '')) return;
+    if (isWhole || expected === null || !NAMES_ITS_LENGTH.test(this.#format.iformat?.name ?? '')) return;
     const end = expected + Math.max(0, Number(this.#format.startTime) / 1e6);
     if (this.#reachedSeconds + Math.max(TRUNCATION_TOLERANCE_SECONDS, expected * TRUNCATION_TOLERANCE) < end) {
       throw new InferenceError(
@@ -170,8 +183,8 @@ function reason(code: number): string {
   return FFmpegError.strerror(code);
 }
 
-/** @returns whether the file is known to be whole; false where nothing in it tells */
-async function checkReadable(path: string): Promise<boolean> {
+/** @throws InferenceError where the file can't be read, or is cut off */
+async function checkReadable(path: string): Promise<Extent> {
   let handle: FileHandle | undefined;
   try {
     const info = await stat(path);
@@ -181,7 +194,7 @@ async function checkReadable(path: string): Promise<boolean> {
     const missing = await missingBytes(handle, info.size);
     if (missing)
       throw new InferenceError('input-truncated', `${path} is cut off: ${missing} bytes are missing at its end`);
-    return missing === 0;
+    return { size: info.size, isWhole: missing === 0 };
   } catch (error) {
     if (error instanceof InferenceError) throw error;
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
