@@ -106,7 +106,8 @@ async function readRgb(path: string, filters: string) {
   return { width, height, pictures };
 }
 
-async function readSound(path: string): Promise<DecodedSound[]> {
+/** Every track's sound. */
+export async function readSound(path: string): Promise<DecodedSound[]> {
   await using demuxer = await Demuxer.open(path);
   const streams = demuxer.streams.filter((stream) => stream.codecpar.sampleRate > 0);
   const sound: DecodedSound[] = [];
