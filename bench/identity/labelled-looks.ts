@@ -6,11 +6,11 @@ import { decodeImage } from '../../inference/image/decode-image.ts';
 import { detectInStill } from '../../inference/image/still-detection.ts';
 import { EvenI420 } from '../../inference/media/even-i420.ts';
 import type { FaceEmbedder } from '../../inference/recognise/face-embedder.ts';
-import type { LookQuality } from '../../inference/recognise/look-quality.ts';
+import { type LookQuality, refusalOf } from '../../inference/recognise/look-quality.ts';
 import { similarity } from '../../inference/recognise/similarity.ts';
 import type { Detection, Landmarks } from '../../inference/track/box.ts';
 import type { ModelEntry } from '../../models/manifest.ts';
-import { TESTDATA_FOLDER } from '../clips.ts';
+import { readManifest, TESTDATA_FOLDER } from '../clips.ts';
 import type { ScoredPair } from './verification.ts';
 
 const IDENTITY = join(TESTDATA_FOLDER, 'identity');
@@ -18,6 +18,8 @@ const LFW = join(IDENTITY, 'lfw-aligned');
 /** Photos of one unknown each; two folders are no person's. */
 const DISTRACTORS = '_distractors';
 const NO_PERSONS = ['lfw-aligned', '_group'];
+/** Where several people are in one picture. */
+const COMPANY = ['detect/group/', 'detect/crowd/', 'detect/wider_full/'];
 /** Pairs of one fold: half of them are of one person. No person is in two folds. */
 const FOLD_PAIRS = 600;
 
@@ -95,6 +97,34 @@ export async function labelledLooks(
     }
   }
   return looks;
+}
+
+/**
+ * Pairs of people in one picture, who are different ones, and mostly of one age, in one light and before one camera: what
+ * a stream shows. Only looks that count.
+ */
+export async function companyPairs(
+  embedder: FaceEmbedder,
+  detector: Detector,
+  entry: ModelEntry,
+): Promise<ScoredPair[]> {
+  const pairs: ScoredPair[] = [];
+  const photos = readManifest().filter(({ file }) => COMPANY.some((folder) => file.startsWith(folder)));
+  for (const { file } of photos) {
+    const picture = readStill(readFileSync(join(TESTDATA_FOLDER, file)));
+    const embeddings: Float32Array[] = [];
+    for (const face of await detectInStill(detector, entry, picture)) {
+      const look = embedder.look(picture, face);
+      if (look && refusalOf(look.quality) === null) embeddings.push(await embedder.embed(look.chip));
+    }
+    picture.free();
+    pairs.push(...embeddings.flatMap((a, i) => embeddings.slice(i + 1).map((b) => differing(a, b))));
+  }
+  return pairs;
+}
+
+function differing(a: Float32Array, b: Float32Array): ScoredPair {
+  return { similarity: similarity(a, b), same: false };
 }
 
 async function lookAt(

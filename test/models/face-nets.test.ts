@@ -3,9 +3,11 @@ import { readdir } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 import { beforeAll, expect, test } from 'vitest';
+import type { openDetector } from '../../inference/detect/open-detector.ts';
 import { convertModel, packageFolder } from '../../models/convert.ts';
+import { defaultModelLocations } from '../../models/locations.ts';
 import { findModel, loadManifest, type ModelEntry, type NpmSource } from '../../models/manifest.ts';
-import { resolveModel, resolveModelOf } from '../../models/resolve.ts';
+import { resolveModel, resolveModelOf, resolveRecogniser } from '../../models/resolve.ts';
 import { FIVE_PEOPLE, FOUR_PEOPLE } from '../clips/face-photo.ts';
 import { FaceApiReference } from './face-api-reference.ts';
 import { temporaryFolder } from './temporary-folder.ts';
@@ -68,11 +70,22 @@ test('the manifest names the nets of single faces, apart from the detectors', ()
 });
 
 test('a net is no detector, and a detector no recogniser', async () => {
+  // @ts-expect-error: openDetector takes detectors only.
+  const _taken: Parameters<typeof openDetector>[0] = findModel(NETS, 'face-recogniser');
   const cacheDir = await temporaryFolder();
   const refused = { code: 'unknown-model' };
   await expect(resolveModel('face-recogniser', { cacheDir })).rejects.toMatchObject(refused);
   await expect(resolveModelOf('recogniser', 'ssd-mobilenet-v1', { cacheDir })).rejects.toMatchObject(refused);
   await expect(resolveModelOf('recogniser', 'landmarks-68', { cacheDir })).rejects.toMatchObject(refused);
+});
+
+test('the recogniser is face-api’s unless FACEBLUR_RECOGNISER names another, which must be one', async () => {
+  const cacheDir = await temporaryFolder();
+  expect((await resolveRecogniser({ cacheDir })).entry.name).toBe('face-recogniser');
+  const { recogniser } = defaultModelLocations({ FACEBLUR_RECOGNISER: 'yunet-n' });
+  const refused = { code: 'unknown-model', message: expect.stringMatching(/^FACEBLUR_RECOGNISER: .*yunet-n/) };
+  await expect(resolveRecogniser({ cacheDir, recogniser })).rejects.toMatchObject(refused);
+  expect(defaultModelLocations({ FACEBLUR_RECOGNISER: '' })).not.toHaveProperty('recogniser');
 });
 
 test.each(NETS.map((entry) => [entry.name, entry] as const))(
