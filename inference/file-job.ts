@@ -73,6 +73,8 @@ const MIN_FPS = 0.01;
 const MAX_FPS = 1000;
 /** Between two pictures further apart anything may have happened: both are looked at. Seconds. */
 const MAX_UNSEEN_SECONDS = 0.5;
+/** Nor are more pictures than these left out between two looks, whatever rate a header names: it may be wrong. */
+const MAX_UNSEEN_FRAMES = 20;
 const PROGRESS_INTERVAL_MS = 200;
 /** Threads of each part: more of them only get in each other's way on two cores. */
 const DETECTOR_THREADS = 1;
@@ -235,7 +237,8 @@ export class FileJob {
 
   #makePipeline(detector: Detector, tuning: FileTuning, like: VideoFrame, fps: number): BlurPipeline {
     const fits = Math.floor(WINDOW_BYTES / pictureBytes(like));
-    const detectEveryFrames = Math.max(1, Math.round(fps * tuning.detectEverySeconds));
+    const everyFrames = Math.max(1, Math.round(fps * tuning.detectEverySeconds));
+    const detectEveryFrames = Math.min(MAX_UNSEEN_FRAMES, everyFrames);
     return new BlurPipeline({
       detector,
       policy: this.#options.policy,
