@@ -45,10 +45,13 @@ export interface FuzzSummary {
 export interface FuzzOptions {
   readonly seeds: readonly Seed[];
   readonly files: number;
+  /** The number of the first; with 1 file, that one is made and tried again. Default 0. */
+  readonly first?: number;
   readonly seed: number;
   readonly folder: string;
   readonly detector: Detector;
   readonly onFile?: (number: number) => void;
+  readonly onFinding?: (finding: Finding) => void;
 }
 
 /** Harms files of every container and gives them to the engine; whatever it does but refuse or blur is a finding. */
@@ -66,10 +69,10 @@ export class Fuzzer {
   }
 
   async run(): Promise<FuzzSummary> {
-    const { files, folder, onFile } = this.#options;
+    const { files, first = 0, folder, onFile } = this.#options;
     mkdirSync(join(folder, 'findings'), { recursive: true });
     try {
-      for (let number = 0; number < files; number++) {
+      for (let number = first; number < first + files; number++) {
         await this.#one(number);
         onFile?.(number);
       }
@@ -104,7 +107,9 @@ export class Fuzzer {
     if (what !== null) {
       const file = join(folder, 'findings', `${runSeed}-${number}.${seed.ending}`);
       writeFileSync(file, readFileSync(input));
-      this.#findings.push({ number, seed: seed.name, mutation, what, file });
+      const finding = { number, seed: seed.name, mutation, what, file };
+      this.#findings.push(finding);
+      this.#options.onFinding?.(finding);
     }
     rmSync(work, { recursive: true });
   }
