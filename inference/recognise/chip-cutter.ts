@@ -25,11 +25,14 @@ interface Plane {
 export class ChipCutter {
   readonly chip: FaceChip;
   readonly #shrunk: readonly [Uint8Array, Uint8Array, Uint8Array];
+  /** Y, Cb and Cr of each pixel of the chip. */
+  readonly #sampled: readonly [Float32Array, Float32Array, Float32Array];
 
   /** @param width of the chip */
   constructor(width: number, height: number) {
     const area = width * height;
     this.chip = { width, height, rgb: new Uint8ClampedArray(3 * area), luma: new Uint8ClampedArray(area) };
+    this.#sampled = [new Float32Array(area), new Float32Array(area), new Float32Array(area)];
     // A chip seen at a slant reaches as far as its diagonal.
     const side = Math.ceil(MAX_STEP * Math.hypot(width, height)) + 4;
     this.#shrunk = [new Uint8Array(side * side), new Uint8Array(side * side), new Uint8Array(side * side)];
@@ -48,7 +51,7 @@ export class ChipCutter {
     if ((format !== AV_PIX_FMT_YUV420P && format !== AV_PIX_FMT_YUVJ420P) || !data || data.length < 3) {
       throw new InferenceError('run-failed', `a face can't be cut out of a picture of pixel format ${format}`);
     }
-    const planeOf = (index: 0 | 1 | 2): Plane => {
+    for (const index of [0, 1, 2] as const) {
       const isLuma = index === 0;
       const plane: Plane = {
         data: data[index]!,
@@ -60,9 +63,9 @@ export class ChipCutter {
         top: isLuma ? 0 : 0.5,
         by: isLuma ? 1 : 2,
       };
-      return this.#shrink(plane, toPicture, this.#shrunk[index]);
-    };
-    this.#sample([planeOf(0), planeOf(1), planeOf(2)], toPicture, width, height, yuvToRgb(picture));
+      this.#sample(this.#shrink(plane, toPicture, this.#shrunk[index]), toPicture, this.#sampled[index]);
+    }
+    this.#colour(toPicture, width, height, yuvToRgb(picture));
     return this.chip;
   }
 
@@ -121,53 +124,63 @@ export class ChipCutter {
     return [x1, y1, x2, y2];
   }
 
+  /** Draws a plane onto the chip, going on past its edges with what lies there. */
   #sample(
-    [lumaPlane, blue, red]: readonly [Plane, Plane, Plane],
+    { data, stride, width, height, left, top, by }: Plane,
     { a, b, tx, ty }: SimilarityTransform,
-    pictureWidth: number,
-    pictureHeight: number,
-    to: YuvToRgb,
+    into: Float32Array,
   ): void {
-    const { width, height, rgb, luma } = this.chip;
+    const { width: chipWidth, height: chipHeight } = this.chip;
+    const [stepX, stepY] = [a / by, b / by];
+    const [lastColumn, lastRow] = [width - 1, height - 1];
     let at = 0;
-    for (let y = 0; y < height; y++) {
-      let u = tx - b * y;
-      let v = ty + a * y;
-      for (let x = 0; x < width; x++, u += a, v += b, at++) {
+    for (let row = 0; row < chipHeight; row++) {
+      let u = (tx - b * row - left) / by;
+      let v = (ty + a * row - top) / by;
+      for (let column = 0; column < chipWidth; column++, u += stepX, v += stepY, at++) {
+        const x = u > 0 ? (u < lastColumn ? u : lastColumn) : 0;
+        const y = v > 0 ? (v < lastRow ? v : lastRow) : 0;
+        const px = x | 0;
+        const py = y | 0;
+        const fx = x - px;
+        const first = py * stride + px;
+        const right = px < lastColumn ? 1 : 0;
+        const second = py < lastRow ? first + stride : first;
+        const above = data[first]! + (data[first + right]! - data[first]!) * fx;
+        const below = data[second]! + (data[second + right]! - data[second]!) * fx;
+        into[at] = above + (below - above) * (y - py);
+      }
+    }
+  }
+
+  /** Makes the sampled planes the chip's pixels; black where the picture ended. */
+  #colour({ a, b, tx, ty }: SimilarityTransform, pictureWidth: number, pictureHeight: number, to: YuvToRgb): void {
+    const { width, height, rgb, luma } = this.chip;
+    const [light, blue, red] = this.#sampled;
+    const [endX, endY] = [pictureWidth - 0.5, pictureHeight - 0.5];
+    let at = 0;
+    for (let row = 0; row < height; row++) {
+      let u = tx - b * row;
+      let v = ty + a * row;
+      for (let column = 0; column < width; column++, u += a, v += b, at++) {
         const out = at * 3;
-        if (!(u >= -0.5 && v >= -0.5 && u < pictureWidth - 0.5 && v < pictureHeight - 0.5)) {
+        if (u >= -0.5 && v >= -0.5 && u < endX && v < endY) {
+          const grey = (light[at]! - to.black) * to.contrast;
+          const cb = blue[at]! - 128;
+          const cr = red[at]! - 128;
+          luma[at] = grey;
+          rgb[out] = grey + to.redOfCr * cr;
+          rgb[out + 1] = grey + to.greenOfCb * cb + to.greenOfCr * cr;
+          rgb[out + 2] = grey + to.blueOfCb * cb;
+        } else {
           luma[at] = 0;
           rgb[out] = 0;
           rgb[out + 1] = 0;
           rgb[out + 2] = 0;
-          continue;
         }
-        const light = (bilinear(lumaPlane, u, v) - to.black) * to.contrast;
-        const cb = bilinear(blue, u, v) - 128;
-        const cr = bilinear(red, u, v) - 128;
-        luma[at] = light;
-        rgb[out] = light + to.redOfCr * cr;
-        rgb[out + 1] = light + to.greenOfCb * cb + to.greenOfCr * cr;
-        rgb[out + 2] = light + to.blueOfCb * cb;
       }
     }
   }
-}
-
-/** The value between the four nearest pixels; at the edge, the edge's. */
-function bilinear({ data, stride, width, height, left, top, by }: Plane, u: number, v: number): number {
-  const x = clamp((u - left) / by, 0, width - 1);
-  const y = clamp((v - top) / by, 0, height - 1);
-  const column = x | 0;
-  const row = y | 0;
-  const fx = x - column;
-  const fy = y - row;
-  const at = row * stride + column;
-  const right = column + 1 < width ? at + 1 : at;
-  const down = row + 1 < height ? stride : 0;
-  const above = data[at]! + (data[right]! - data[at]!) * fx;
-  const below = data[at + down]! + (data[right + down]! - data[at + down]!) * fx;
-  return above + (below - above) * fy;
 }
 
 function clamp(value: number, least: number, most: number): number {
