@@ -73,8 +73,8 @@ const MIN_FPS = 0.01;
 const MAX_FPS = 1000;
 /** Between two pictures further apart anything may have happened: both are looked at. Seconds. */
 const MAX_UNSEEN_SECONDS = 0.5;
-/** Nor are more pictures than these left out between two looks, whatever rate a header names: it may be wrong. */
-const MAX_UNSEEN_FRAMES = 20;
+/** So many pictures apart are two looks at most, whatever rate a header names; where none is believed, all are seen. */
+const MAX_DETECT_EVERY_FRAMES = 20;
 const PROGRESS_INTERVAL_MS = 200;
 /** Threads of each part: more of them only get in each other's way on two cores. */
 const DETECTOR_THREADS = 1;
@@ -136,7 +136,8 @@ export class FileJob {
     if (!first)
       throw new InferenceError('input-not-video', `${this.#options.input} holds no picture that can be decoded`);
     const { width, height } = first.picture;
-    const fps = frameRateOf(input) ?? DEFAULT_FPS;
+    const saidFps = frameRateOf(input);
+    const fps = saidFps ?? DEFAULT_FPS;
     const { kind, keepMetadata } = this.#options;
     const tags = keepMetadata ? descriptiveTags(input.tags) : {};
     const output = open.adopt(await OutputFile.create(this.#options.output, kind.container, tags), (file) =>
@@ -151,7 +152,7 @@ export class FileJob {
     this.#audioFlows = true;
 
     const tuning = fileTuning(entry);
-    const pipeline = open.adopt(this.#makePipeline(detector, tuning, first, fps), (p) => p.close());
+    const pipeline = open.adopt(this.#makePipeline(detector, tuning, first, saidFps), (p) => p.close());
     const { report: reportPath } = this.#options;
     const report = reportPath ? open.adopt(await ReportWriter.create(reportPath), (r) => r.close()) : null;
     const sink = open.adopt(new FrameSink(encoder, output, videoTrack), (s) => s.close());
@@ -235,10 +236,11 @@ export class FileJob {
     }
   }
 
-  #makePipeline(detector: Detector, tuning: FileTuning, like: VideoFrame, fps: number): BlurPipeline {
+  #makePipeline(detector: Detector, tuning: FileTuning, like: VideoFrame, saidFps: number | null): BlurPipeline {
+    const fps = saidFps ?? DEFAULT_FPS;
     const fits = Math.floor(WINDOW_BYTES / pictureBytes(like));
-    const everyFrames = Math.max(1, Math.round(fps * tuning.detectEverySeconds));
-    const detectEveryFrames = Math.min(MAX_UNSEEN_FRAMES, everyFrames);
+    const everyFrames = saidFps === null ? 1 : Math.max(1, Math.round(fps * tuning.detectEverySeconds));
+    const detectEveryFrames = Math.min(MAX_DETECT_EVERY_FRAMES, everyFrames);
     return new BlurPipeline({
       detector,
       policy: this.#options.policy,
