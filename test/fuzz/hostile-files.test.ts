@@ -188,3 +188,16 @@ describe('a file that changes while it is read', () => {
     await expectSafe(input, () => writeFileSync(input, Buffer.from(bytes).reverse()), long.truth);
   });
 });
+
+test('what is made from a damaged picture is covered whole as well, up to one that is made from nothing', async () => {
+  const bytes = readFileSync(clip.path);
+  const { start, end } = mediaData(bytes);
+  // One place in the first third, of a clip that is all one group of pictures: two thirds and more depend on it.
+  const at30 = Math.floor(start + 0.3 * (end - start));
+  for (let i = 0; i < 400; i++) bytes[at30 + i] = (i * 167 + 13) & 255;
+  writeFileSync(at('damaged.mp4'), bytes);
+  const { end: ending } = await watchedJob(at('damaged.mp4'), output);
+  if (ending instanceof InferenceError) throw ending;
+  expect(ending.coveredWhole).toBeGreaterThan(ending.frames / 3);
+  expect(ending.coveredWhole).toBeLessThan(ending.frames);
+});
