@@ -160,10 +160,16 @@ const recogniser = {
     .strictObject({
       /** From here on two looks are the same person. */
       accept: similarity,
+      /**
+       * From here on the mean of three looks or more is a person. Chance is less in a mean, so strangers are more alike
+       * in it as well, and one's own looks far more: it is above `accept`, which it is when left out.
+       */
+      track: similarity.optional(),
       /** Below it they are two. Between the two nothing is known. */
       reject: similarity,
     })
-    .refine(({ accept, reject }) => reject <= accept, 'reject must not be above accept'),
+    .refine(({ accept, reject }) => reject <= accept, 'reject must not be above accept')
+    .refine(({ accept, track = accept }) => track >= accept, 'track must not be below accept'),
 };
 
 /** The families of recognisers, which differ in where a face lies on the chip. */

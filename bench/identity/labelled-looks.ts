@@ -7,7 +7,7 @@ import { detectInStill } from '../../inference/image/still-detection.ts';
 import { EvenI420 } from '../../inference/media/even-i420.ts';
 import type { FaceEmbedder } from '../../inference/recognise/face-embedder.ts';
 import { type LookQuality, refusalOf } from '../../inference/recognise/look-quality.ts';
-import { similarity } from '../../inference/recognise/similarity.ts';
+import { makeUnit, similarity } from '../../inference/recognise/similarity.ts';
 import type { Detection, Landmarks } from '../../inference/track/box.ts';
 import type { ModelEntry } from '../../models/manifest.ts';
 import { readManifest, TESTDATA_FOLDER } from '../clips.ts';
@@ -18,6 +18,8 @@ const LFW = join(IDENTITY, 'lfw-aligned');
 /** Photos of one unknown each; two folders are no person's. */
 const DISTRACTORS = '_distractors';
 const NO_PERSONS = ['lfw-aligned', '_group'];
+/** Looks of which a track's mean is made. */
+const SEEN = 3;
 /** Where several people are in one picture. */
 const COMPANY = ['detect/group/', 'detect/crowd/', 'detect/wider_full/'];
 /** Pairs of one fold: half of them are of one person. No person is in two folds. */
@@ -150,6 +152,35 @@ export function allPairs(looks: readonly LabelledLook[]): ScoredPair[] {
       same: a.person === b.person,
     })),
   );
+}
+
+/**
+ * What a track is compared by: the mean of three of a person's photos, against one photo of an enrolled person. Everyone
+ * with four photos takes part, each photo in its turn.
+ */
+export function trackPairs(looks: readonly LabelledLook[]): ScoredPair[] {
+  const people = [...Map.groupBy(looks, ({ person }) => person).values()].filter(({ length }) => length > SEEN);
+  const turns = people.map((own) =>
+    own.map(({ embedding }, first) => {
+      const seen = Array.from({ length: SEEN }, (_, i) => own[(first + 1 + i) % own.length]!.embedding);
+      return { enrolled: embedding, seen: meanOf(seen) };
+    }),
+  );
+  return turns.flatMap((own, person) =>
+    turns.flatMap((others, other) =>
+      others.map(({ seen }, i) => ({
+        similarity: similarity(own[i % own.length]!.enrolled, seen),
+        same: person === other,
+      })),
+    ),
+  );
+}
+
+function meanOf(embeddings: readonly Float32Array[]): Float32Array {
+  const mean = new Float32Array(embeddings[0]!.length);
+  for (const embedding of embeddings) for (const [i, value] of embedding.entries()) mean[i]! += value;
+  makeUnit(mean);
+  return mean;
 }
 
 /** Divides people, so that nobody is on both sides. */

@@ -17,14 +17,23 @@ export interface FaceLook {
   readonly chip: FaceChip;
 }
 
+/** Similarities, 0..1, of one recogniser's embeddings. */
+export interface RecognitionThresholds {
+  /** From here on two looks are one person. */
+  readonly accept: number;
+  /** From here on the mean of three looks or more is a person. */
+  readonly track: number;
+  /** Below it two looks are two people. */
+  readonly reject: number;
+}
+
 /** Turns faces into embeddings. One instance serves one pipeline; embeddings must not overlap. */
 export class FaceEmbedder {
   /** The model's name in the manifest: embeddings of two models are never compared. */
   readonly name: string;
   /** How many numbers an embedding has. */
   readonly dimension: number;
-  /** Similarities from which on two looks are one person, and below which they are two. */
-  readonly thresholds: { readonly accept: number; readonly reject: number };
+  readonly thresholds: RecognitionThresholds;
   readonly #model: ChipModel;
   readonly #output: string;
   readonly #cutter: ChipCutter;
@@ -34,7 +43,7 @@ export class FaceEmbedder {
     const { name, outputs, thresholds, input } = entry;
     this.name = name;
     this.dimension = outputs.dimension;
-    this.thresholds = thresholds;
+    this.thresholds = { ...thresholds, track: thresholds.track ?? thresholds.accept };
     this.#output = outputs.embedding;
     this.#model = model;
     this.#cutter = new ChipCutter(input.size.width, input.size.height);

@@ -47,6 +47,7 @@ async function recogniserWith(wrong: object): Promise<string> {
 test.each([
   { wrong: { thresholds: { accept: 0.5, reject: 0.6 } }, field: 'models.0.thresholds' },
   { wrong: { thresholds: { accept: 1.2, reject: 0.6 } }, field: 'models.0.thresholds.accept' },
+  { wrong: { thresholds: { accept: 0.5, reject: 0.4, track: 0.45 } }, field: 'models.0.thresholds' },
   { wrong: { thresholds: undefined }, field: 'models.0.thresholds' },
   { wrong: { outputs: { embedding: 'embedding', dimension: 127 } }, field: 'models.0.outputs.dimension' },
   { wrong: { chip: [[1, 2]] }, field: 'models.0.chip' },

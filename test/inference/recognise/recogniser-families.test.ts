@@ -129,7 +129,8 @@ async function embedPlanted(embedder: FaceEmbedder, entry: ModelEntry<'recognise
 
 test.each(SIGNATURES)('%s: each landmark lands where its chip has it', async (_, signature) => {
   await use(signature, {}, async (embedder, entry) => {
-    expect(embedder).toMatchObject({ name: entry.name, dimension: signature.dimension, thresholds: entry.thresholds });
+    expect(embedder).toMatchObject({ name: entry.name, dimension: signature.dimension });
+    expect(embedder.thresholds).toEqual({ accept: 0.4, track: 0.4, reject: 0.2 });
     const columns = Math.floor(entry.input.size.width / CELL);
     for (const [i, [x, y]] of chipLandmarks(entry).entries()) {
       const embedding = await embedPlanted(embedder, entry, i);
