@@ -63,7 +63,7 @@ async function runEngine(): Promise<{ frames: number; ms: number }> {
     tracker: {
       highScore: 0.3,
       birthScore: 0.15,
-      belief: { neutralScore: 0.25, largeNeutralScore: 0.5, missCost: 0.1, enough: 0.3 },
+      belief: { neutralScore: 0.25, largeNeutralScore: 0.5, missCost: 0.1, enough: 0.3, sureScore: 0.8 },
       maxLostFrames: 30,
     },
   });

@@ -155,12 +155,14 @@ function rulesAround(file: TrackerOptions, live: TrackerOptions): Rule[] {
     ...[0.2, 0.5, 0.8].map((largeNeutralScore) => believing(ofFile, { largeNeutralScore })),
     ...[0, 0.05, 0.3].map((missCost) => believing(ofFile, { missCost })),
     ...[0.1, 0.2, 0.6].map((enough) => believing(ofFile, { enough })),
+    ...[0.6, 0.7, 0.75, 0.85, 0.9, 2].map((sureScore) => believing(ofFile, { sureScore })),
     { ...ofLive, name: 'LIVE at look-ahead 3, as chosen' },
     { ...ofLive, name: 'no look-ahead', windowFrames: 0 },
     { ...ofLive, name: 'every third frame', everyFrames: 3 },
     ...[0.2, 0.25].map((neutralScore) => believing(ofLive, { neutralScore })),
     ...[0.15, 0.5].map((largeNeutralScore) => believing(ofLive, { largeNeutralScore })),
     ...[0.1, 0.4].map((enough) => believing(ofLive, { enough })),
+    ...[0.6, 0.7, 2].map((sureScore) => believing(ofLive, { sureScore })),
   ];
 }
 

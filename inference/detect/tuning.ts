@@ -31,7 +31,7 @@ const BROUGHT: FileTuning = {
   tracker: {
     highScore: 0.4,
     birthScore: 0.3,
-    belief: { neutralScore: 0.35, largeNeutralScore: 0.5, missCost: 0.1, enough: 0.2 },
+    belief: { neutralScore: 0.35, largeNeutralScore: 0.5, missCost: 0.1, enough: 0.2, sureScore: 0.8 },
   },
 };
 
@@ -47,7 +47,7 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     tracker: {
       highScore: 0.3,
       birthScore: 0.15,
-      belief: { neutralScore: 0.2, largeNeutralScore: 0.65, missCost: 0.15, enough: 0.4 },
+      belief: { neutralScore: 0.2, largeNeutralScore: 0.65, missCost: 0.15, enough: 0.4, sureScore: 0.75 },
     },
   },
   'ssd-mobilenet-v1': {
@@ -63,7 +63,7 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
       highScore: 0.3,
       birthScore: 0.15,
       // It looks seldom and misses more than YuNet: what it half sees is believed.
-      belief: { neutralScore: 0.15, largeNeutralScore: 0.15, missCost: 0, enough: 0.1 },
+      belief: { neutralScore: 0.15, largeNeutralScore: 0.15, missCost: 0, enough: 0.1, sureScore: 0.8 },
     },
   },
   'tiny-face': BROUGHT,
@@ -101,7 +101,7 @@ const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
       highScore: 0.3,
       birthScore: 0.15,
       // What is believed late can't be covered backwards as far as in a file, so less is asked of one look.
-      belief: { neutralScore: 0.15, largeNeutralScore: 0.65, missCost: 0.1, enough: 0.2 },
+      belief: { neutralScore: 0.15, largeNeutralScore: 0.65, missCost: 0.1, enough: 0.2, sureScore: 0.8 },
       maxLostFrames: LIVE_LOST_FRAMES,
     },
   },

@@ -20,6 +20,8 @@ export interface Belief {
   readonly missCost: number;
   /** The sum from which it is believed, once and for all. */
   readonly enough: number;
+  /** One look of this score is enough, whatever those before and after it say: nobody is shown who was seen so well. */
+  readonly sureScore: number;
 }
 
 /** Looks that a track must have had since it began before it is no longer enough that its score speaks for a face:
@@ -109,11 +111,11 @@ export class Track {
 
   #note(frame: number, { x, y, w, h, score }: Detection): void {
     this.sightings.push({ frame, x, y, w, h, score });
-    const { neutralScore, largeNeutralScore, enough } = this.#belief;
+    const { neutralScore, largeNeutralScore, enough, sureScore } = this.#belief;
     const size = Math.min(1, Math.max(0, (Math.sqrt(w * h) / this.#pictureSide - SMALL) / (LARGE - SMALL)));
     const gain = score - neutralScore - (largeNeutralScore - neutralScore) * size;
     if (gain >= LIKELY) this.#likely++;
     this.#evidence = Math.max(0, this.#evidence + gain);
-    if (this.#evidence >= enough) this.#believed = true;
+    if (this.#evidence >= enough || score >= sureScore) this.#believed = true;
   }
 }

@@ -6,7 +6,7 @@ import { Tracker, type TrackerOptions } from '../../inference/track/tracker.ts';
 export const TRACKER: TrackerOptions = {
   highScore: 0.3,
   birthScore: 0.15,
-  belief: { neutralScore: 0.2, largeNeutralScore: 0.5, missCost: 0.05, enough: 0.3 },
+  belief: { neutralScore: 0.2, largeNeutralScore: 0.5, missCost: 0.05, enough: 0.3, sureScore: 0.95 },
   maxLostFrames: 30,
 };
 export const WINDOW_FRAMES = 60;

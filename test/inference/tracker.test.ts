@@ -111,6 +111,16 @@ describe('sure and unsure detections', () => {
     expect(scene.idsAt(3, 120, 120)).toEqual([]);
   });
 
+  test('one look that is sure is enough, however large the face and whatever the looks after it say', () => {
+    const scene = new TrackedScene({ belief: { ...TRACKER.belief, largeNeutralScore: 0.8 } });
+    const { sureScore } = TRACKER.belief;
+    const large = (x: number, score: number) => seen(x, 100, PICTURE_SIDE / 4, score);
+    scene.update(3, large(100, sureScore), large(800, sureScore - 0.01));
+    for (const frame of [6, 9, 12]) scene.update(frame, large(100, 0.3), large(800, 0.3));
+    expect(scene.idsAt(3, 200, 200)).toEqual([1]);
+    expect(scene.idsAt(3, 900, 200)).toEqual([]);
+  });
+
   test('a face that was likely once, just before its scene ends, stays covered: nothing can tell any more', () => {
     const scene = new TrackedScene();
     scene.update(3, seen(100, 100, 40, LIKELY_SCORE));
