@@ -245,6 +245,7 @@ export class FileJob {
       detector,
       policy: this.#options.policy,
       detectEveryFrames,
+      looksBeside: true,
       inputPx: tuning.inputPx,
       sharpEveryFrames: tuning.sharpEverySeconds > 0 ? Math.max(1, Math.round(fps * tuning.sharpEverySeconds)) : 0,
       sharpInputPx: tuning.sharpInputPx,

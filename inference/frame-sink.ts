@@ -6,7 +6,7 @@ import type { VideoEncoder } from './media/video-encoder.ts';
 import { closeFrame, pictureBytes, type VideoFrame } from './media/video-frame.ts';
 
 /** Pictures that may wait for the encoder, and the bytes that they may take, but for two pictures. */
-const MAX_WAITING = 6;
+const MAX_WAITING = 12;
 const MAX_WAITING_BYTES = 24 * 2 ** 20;
 
 /** Encodes and writes pictures beside the thread that detects, in order, a bounded few at a time. */

@@ -4,7 +4,7 @@ import type { VideoDecoder } from './media/video-decoder.ts';
 import { closeFrame, pictureBytes, type VideoFrame } from './media/video-frame.ts';
 
 /** Decoded pictures that may wait for the detector, and the bytes that they may take, but for one picture. */
-const MAX_WAITING = 6;
+const MAX_WAITING = 12;
 const MAX_WAITING_BYTES = 24 * 2 ** 20;
 
 /**

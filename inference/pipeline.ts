@@ -21,6 +21,8 @@ export interface PipelineOptions extends LookOptions {
   readonly windowFrames: number;
   /** Detection runs on every so many-th frame; the window must reach from one to the next. */
   readonly detectEveryFrames: number;
+  /** Frames go on coming in while the detector looks at one, until the next look: for files, where all cores should work. */
+  readonly looksBeside?: boolean;
   readonly tracker: TrackerOptions;
   /** Shown each inspected picture as it was, with all its faces, right before they are covered; both borrowed. */
   readonly onInspected?: (picture: VideoFrame['picture'], faces: readonly Cover[]) => void;
@@ -65,6 +67,8 @@ export class BlurPipeline {
   readonly #held: Held[] = [];
   readonly #pool = new PicturePool();
   readonly #pins = new Pins();
+  /** A frame that is being looked at while others come in. */
+  #lookedAt: Held | undefined;
   #lastDetected = Number.NEGATIVE_INFINITY;
   #mustDetect = true;
   #failures = 0;
@@ -87,6 +91,7 @@ export class BlurPipeline {
    */
   async push(frame: VideoFrame): Promise<RedactedPicture[]> {
     const held: Held = { frame, inspection: 'pending' };
+    if (this.#isDue(frame)) await this.#settle();
     // The model runs in a thread of its own: where it is clear that it must look and nothing stands before this frame,
     // the scene is watched meanwhile.
     if (!frame.broken && this.#isDue(frame) && !this.#lastPending)
@@ -94,6 +99,7 @@ export class BlurPipeline {
     const change = this.#watch(held);
     if (!change || change.cut) {
       // Nothing of a new scene, or of a frame that can't be read, says what was in the frames before it.
+      await this.#settle();
       await this.#detectLastPending();
       this.#mustDetect = true;
     }
@@ -103,9 +109,10 @@ export class BlurPipeline {
     }
     this.#held.push(held);
     this.#camera.add(frame.index, change?.dx ?? 0, change?.dy ?? 0);
-    if (this.#isDue(frame)) await this.#detect(held);
+    if (this.#isDue(frame) && this.#options.looksBeside) this.#lookBeside(held);
+    else if (this.#isDue(frame)) await this.#detect(held);
     // Whatever became of it: a look that nobody waits for must not end the process, nor run into the next one.
-    await held.looking?.catch(() => undefined);
+    if (this.#lookedAt !== held) await held.looking?.catch(() => undefined);
     return this.#releaseReady();
   }
 
@@ -116,6 +123,7 @@ export class BlurPipeline {
 
   /** Frames are missing before the next one: it says nothing about those before it, nor they about it. */
   async gap(): Promise<void> {
+    await this.#settle();
     await this.#detectLastPending();
     this.#looks.afresh();
     this.#mustDetect = true;
@@ -133,12 +141,14 @@ export class BlurPipeline {
 
   /** Gives back all that is held, once no frame follows: one by one, so that no second window of copies is needed. */
   async *flush(): AsyncGenerator<RedactedPicture> {
+    await this.#settle();
     await this.#detectLastPending();
     while (this.#held.length > 0) yield this.#release();
   }
 
-  /** Frees what is held. The detector is its maker's to close. */
-  close(): void {
+  /** Frees what is held, once nobody looks at it any more. The detector is its maker's to close. */
+  async close(): Promise<void> {
+    if (this.#lookedAt) await this.#lookedAt.looking?.catch(() => undefined);
     for (const { frame } of this.#held.splice(0)) closeFrame(frame);
     this.#looks.close();
     this.#pool.close();
@@ -158,7 +168,8 @@ export class BlurPipeline {
 
   #isDue({ index }: VideoFrame): boolean {
     const { windowFrames, detectEveryFrames } = this.#options;
-    return this.#mustDetect || index - this.#lastDetected >= detectEveryFrames || windowFrames === 0;
+    const last = this.#lookedAt?.frame.index ?? this.#lastDetected;
+    return this.#mustDetect || index - last >= detectEveryFrames || windowFrames === 0;
   }
 
   get #lastPending(): Held | undefined {
@@ -171,6 +182,23 @@ export class BlurPipeline {
     if (last) await this.#detect(last);
   }
 
+  /** Starts to look at a frame; what is seen is taken in before anything else is decided. */
+  #lookBeside(held: Held): void {
+    if (held.inspection === 'failed') return;
+    held.looking ??= this.#looks.look(held.frame.index, held.frame.picture);
+    // It is waited for later, and then its failure counts.
+    held.looking.catch(() => undefined);
+    this.#lookedAt = held;
+  }
+
+  /** Takes in what the look under way has seen, if there is one. */
+  async #settle(): Promise<void> {
+    const held = this.#lookedAt;
+    if (!held) return;
+    await this.#detect(held);
+    this.#lookedAt = undefined;
+  }
+
   async #detect(held: Held): Promise<void> {
     if (held.inspection === 'failed') return;
     const { index, picture } = held.frame;
@@ -179,10 +207,8 @@ export class BlurPipeline {
       this.#tracker.update(index, found, Math.max(picture.width, picture.height));
     } catch (error) {
       this.#fail(held, error);
-      // Nobody saw this frame, so nobody knows about those before it that wait for their later side, either.
-      for (const earlier of this.#held) {
-        if (earlier.inspection === 'pending' && earlier.frame.index < index) earlier.inspection = 'failed';
-      }
+      // Nobody saw this frame, so nobody knows about those beside it that wait for their other side, either.
+      for (const other of this.#held) if (other.inspection === 'pending') other.inspection = 'failed';
       return;
     }
     this.#lastDetected = index;
@@ -200,9 +226,12 @@ export class BlurPipeline {
     held.inspection = 'failed';
   }
 
-  #releaseReady(): RedactedPicture[] {
+  async #releaseReady(): Promise<RedactedPicture[]> {
     const ready: RedactedPicture[] = [];
-    while (this.#held.length > this.#options.windowFrames) ready.push(this.#release());
+    while (this.#held.length > this.#options.windowFrames) {
+      if (this.#held[0]!.inspection === 'pending') await this.#settle();
+      ready.push(this.#release());
+    }
     return ready;
   }
 

@@ -12,7 +12,7 @@ export const DETECT_EVERY_FRAMES = 3;
 export const WINDOW_FRAMES = 6;
 
 /** Answers for a frame what the test says; throwing is an answer. */
-export type Script = (frame: number) => Detection[];
+export type Script = (frame: number) => Detection[] | Promise<Detection[]>;
 
 /** A detector that does as it is told and notes which frames it was asked about, and which it answered. */
 export class ScriptedDetector implements Detector {
@@ -28,7 +28,7 @@ export class ScriptedDetector implements Detector {
   async detect(picture: Frame): Promise<Detection[]> {
     const frame = Number(picture.pts);
     this.asked.push(frame);
-    const found = this.#script(frame);
+    const found = await this.#script(frame);
     this.answered.push(frame);
     return found;
   }
@@ -109,7 +109,7 @@ export async function runPipeline(frames: number, script: Script, options: RunOp
     }
     if (flushed) for await (const picture of pipeline.flush()) take([picture]);
   } finally {
-    pipeline.close();
+    await pipeline.close();
   }
   return { left, detector, pipeline, kept: out };
 }
