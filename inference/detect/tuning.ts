@@ -47,7 +47,7 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     tracker: {
       highScore: 0.3,
       birthScore: 0.15,
-      belief: { neutralScore: 0.2, largeNeutralScore: 0.65, missCost: 0.15, enough: 0.4, sureScore: 0.75 },
+      belief: { neutralScore: 0.2, largeNeutralScore: 0.55, missCost: 0.15, enough: 0.4, sureScore: 0.75 },
     },
   },
   'ssd-mobilenet-v1': {
@@ -101,7 +101,7 @@ const LIVE_TUNING: Readonly<Record<ModelEntry['family'], LiveTuning>> = {
       highScore: 0.3,
       birthScore: 0.15,
       // What is believed late can't be covered backwards as far as in a file, so less is asked of one look.
-      belief: { neutralScore: 0.15, largeNeutralScore: 0.65, missCost: 0.1, enough: 0.2, sureScore: 0.8 },
+      belief: { neutralScore: 0.15, largeNeutralScore: 0.5, missCost: 0.1, enough: 0.2, sureScore: 0.75 },
       maxLostFrames: LIVE_LOST_FRAMES,
     },
   },
