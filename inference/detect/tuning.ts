@@ -47,7 +47,7 @@ const FILE_TUNING: Readonly<Record<ModelEntry['family'], FileTuning>> = {
     tracker: {
       highScore: 0.3,
       birthScore: 0.15,
-      belief: { neutralScore: 0.2, largeNeutralScore: 0.55, missCost: 0.15, enough: 0.4, sureScore: 0.75 },
+      belief: { neutralScore: 0.2, largeNeutralScore: 0.65, missCost: 0.15, enough: 0.4, sureScore: 0.75 },
     },
   },
   'ssd-mobilenet-v1': {
