@@ -1,5 +1,5 @@
 import { InferenceError } from '../errors.ts';
-import type { Detection, Landmarks, Point } from '../track/box.ts';
+import { type Detection, type Landmarks, mapFive, type Point } from '../track/box.ts';
 import { suppress } from './nms.ts';
 
 /** Scores go to 1, give or take rounding; more is rubbish. */
@@ -53,10 +53,10 @@ export class Candidates {
   }
 
   #toPicture(points: Landmarks): Landmarks {
-    return points.map(([x, y]): Point => {
+    return mapFive(points, ([x, y]) => {
       if (!isWithin(x, y)) throw this.#rubbish();
       return [x * this.#toX, y * this.#toY];
-    }) as unknown as Landmarks;
+    });
   }
 
   #rubbish(): InferenceError {

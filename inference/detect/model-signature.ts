@@ -1,37 +1,24 @@
 import type { ModelEntry } from '../../models/manifest.ts';
-import { decodeSignature, type Signature } from '../../models/onnx/decode.ts';
-import { DataType, type ValueInfo } from '../../models/onnx/model.ts';
-import { asInferenceError, InferenceError } from '../errors.ts';
+import type { ValueInfo } from '../../models/onnx/model.ts';
+import { checkFloat32, namesOf, readSignature, unusable } from './graph-signature.ts';
 
 /**
  * Checks that a graph takes and gives what its manifest entry says, by name, type and size, before it is loaded.
  * @throws InferenceError 'model-unusable', one line that names the model, the tensor and what is there instead
  */
 export function checkSignature(entry: ModelEntry, model: Uint8Array, tensors: readonly string[]): void {
-  const { inputs, outputs } = signatureOf(entry.name, model);
+  const { inputs, outputs } = readSignature(entry.name, model);
   const input = inputs.find(({ name }) => name === entry.input.tensor);
-  if (!input) throw unusable(entry, `there is no input ${entry.input.tensor}; the graph takes ${namesOf(inputs)}`);
-  if (inputs.length > 1) throw unusable(entry, `the graph takes ${namesOf(inputs)}; one picture is all it can have`);
-  checkFloat(entry, input);
+  if (!input) throw unusable(entry.name, `there is no input ${entry.input.tensor}; the graph takes ${namesOf(inputs)}`);
+  if (inputs.length > 1)
+    throw unusable(entry.name, `the graph takes ${namesOf(inputs)}; one picture is all it can have`);
+  checkFloat32(entry.name, input);
   checkInputSize(entry, input);
   for (const tensor of tensors) {
     const output = outputs.find(({ name }) => name === tensor);
-    if (!output) throw unusable(entry, `there is no output ${tensor}; the graph gives ${namesOf(outputs)}`);
-    checkFloat(entry, output);
+    if (!output) throw unusable(entry.name, `there is no output ${tensor}; the graph gives ${namesOf(outputs)}`);
+    checkFloat32(entry.name, output);
   }
-}
-
-function signatureOf(name: string, model: Uint8Array): Signature {
-  try {
-    return decodeSignature(model);
-  } catch (error) {
-    throw asInferenceError(error, 'model-unusable', `model ${name}`);
-  }
-}
-
-function checkFloat(entry: ModelEntry, { name, elementType }: ValueInfo): void {
-  if (elementType === DataType.float32) return;
-  throw unusable(entry, `${name} is of ONNX type ${elementType}, not float32 (1); export the model with float32`);
 }
 
 function checkInputSize(entry: ModelEntry, { name, shape }: ValueInfo): void {
@@ -46,7 +33,10 @@ function checkInputSize(entry: ModelEntry, { name, shape }: ValueInfo): void {
   const isSize =
     'multipleOf' in size ? isOpen(height) && isOpen(width) : mayBe(height, size.height) && mayBe(width, size.width);
   if (isPicture && isSize) return;
-  throw unusable(entry, `input ${name} is [${shape.join(', ')}]; its entry says [1, 3, height, width] with ${wanted}`);
+  throw unusable(
+    entry.name,
+    `input ${name} is [${shape.join(', ')}]; its entry says [1, 3, height, width] with ${wanted}`,
+  );
 }
 
 /** Whether a size of the graph is only known when it runs: named, or not positive, as some exporters write it. */
@@ -56,14 +46,4 @@ function isOpen(size: number | string): boolean {
 
 function mayBe(size: number | string, wanted: number): boolean {
   return isOpen(size) || size === wanted;
-}
-
-/** For a message: a graph may have hundreds. */
-function namesOf(values: readonly ValueInfo[]): string {
-  const names = values.map(({ name }) => name);
-  return names.length > 12 ? `${names.slice(0, 12).join(', ')}, …` : names.join(', ');
-}
-
-function unusable({ name }: ModelEntry, reason: string): InferenceError {
-  return new InferenceError('model-unusable', `model ${name}: ${reason}`);
 }

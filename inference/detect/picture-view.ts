@@ -1,6 +1,6 @@
 import { AV_PIX_FMT_GBRP, FFmpegError, Frame, SoftwareScaleContext, SWS_AREA } from 'node-av';
 import { InferenceError } from '../errors.ts';
-import type { Box, Detection, Landmarks, Point } from '../track/box.ts';
+import { type Box, type Detection, mapFive, type Point } from '../track/box.ts';
 
 /** What a border is filled with: neither light nor dark, and without an edge that could pass for a face's. */
 const BORDER_LUMA = 114;
@@ -64,7 +64,7 @@ export class PictureView {
     const [x2, y2] = this.#pointToPicture(x + w, y + h);
     const box = { x: Math.min(x1, x2), y: Math.min(y1, y2), w: Math.abs(x2 - x1), h: Math.abs(y2 - y1), score };
     if (!landmarks) return box;
-    return { ...box, landmarks: landmarks.map(([px, py]) => this.#pointToPicture(px, py)) as unknown as Landmarks };
+    return { ...box, landmarks: mapFive(landmarks, ([px, py]) => this.#pointToPicture(px, py)) };
   }
 
   #pointToPicture(x: number, y: number): Point {

@@ -1,5 +1,5 @@
 import type { ModelEntry } from '../../models/manifest.ts';
-import type { Landmarks, Point } from '../track/box.ts';
+import { type Landmarks, mapFive } from '../track/box.ts';
 
 interface Geometry {
   /** Pixels of the square chip that `points` are in. */
@@ -46,5 +46,5 @@ export function chipLandmarks({ family, chip, input }: ModelEntry<'recogniser'>)
   const { width, height } = input.size;
   const scale = Math.min(width, height) / side;
   const [left, top] = [(width - side * scale) / 2, (height - side * scale) / 2];
-  return points.map(([x, y]): Point => [left + x * scale, top + y * scale]) as unknown as Landmarks;
+  return mapFive(points, ([x, y]) => [left + x * scale, top + y * scale]);
 }

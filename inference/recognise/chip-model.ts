@@ -1,6 +1,7 @@
+import { unusable } from '../detect/graph-signature.ts';
 import { type ModelOutputs, ModelSession } from '../detect/session.ts';
 import { InferenceError } from '../errors.ts';
-import { type ChipModelEntry, checkChipSignature, chipDims, unusable } from './chip-signature.ts';
+import { type ChipModelEntry, checkChipSignature, chipDims } from './chip-signature.ts';
 import type { FaceChip } from './face-chip.ts';
 
 /** What the model is tried with: grey. */
@@ -83,7 +84,7 @@ export class ChipModel {
     for (const [name, length] of Object.entries(this.#outputs)) {
       const values = outputs[name]!;
       if (values.length !== length) {
-        throw unusable(this.#entry, `output ${name} has ${values.length} values; its manifest entry says ${length}`);
+        throw unusable(this.name, `output ${name} has ${values.length} values; its manifest entry says ${length}`);
       }
       if (!values.every(Number.isFinite)) {
         throw new InferenceError('run-failed', `${this.name} gave a result that is no number`);

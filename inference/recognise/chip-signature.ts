@@ -1,7 +1,6 @@
 import type { ModelEntry } from '../../models/manifest.ts';
-import { decodeSignature, type Signature } from '../../models/onnx/decode.ts';
-import { DataType, type ValueInfo } from '../../models/onnx/model.ts';
-import { asInferenceError, InferenceError } from '../errors.ts';
+import type { ValueInfo } from '../../models/onnx/model.ts';
+import { checkFloat32, namesOf, readSignature, unusable } from '../detect/graph-signature.ts';
 
 /** A model of single faces. */
 export type ChipModelEntry = ModelEntry<'recogniser' | 'landmarks' | 'attributes'>;
@@ -16,10 +15,10 @@ export function checkChipSignature(
   model: Uint8Array,
   outputs: Readonly<Record<string, number>>,
 ): void {
-  const signature = signatureOf(entry, model);
+  const signature = readSignature(entry.name, model);
   const input = find(entry, signature.inputs, 'input', entry.input.tensor);
   if (signature.inputs.length > 1) {
-    throw unusable(entry, `the graph takes ${namesOf(signature.inputs)}; one chip is all it can have`);
+    throw unusable(entry.name, `the graph takes ${namesOf(signature.inputs)}; one chip is all it can have`);
   }
   check(entry, input, chipDims(entry));
   for (const [name, values] of Object.entries(outputs)) {
@@ -33,36 +32,17 @@ export function chipDims({ input }: ChipModelEntry): number[] {
   return input.layout === 'NCHW' ? [1, 3, height, width] : [1, height, width, 3];
 }
 
-export function unusable({ name }: ChipModelEntry, reason: string): InferenceError {
-  return new InferenceError('model-unusable', `model ${name}: ${reason}`);
-}
-
-function signatureOf({ name }: ChipModelEntry, model: Uint8Array): Signature {
-  try {
-    return decodeSignature(model);
-  } catch (error) {
-    throw asInferenceError(error, 'model-unusable', `model ${name}`);
-  }
-}
-
 function find(entry: ChipModelEntry, values: readonly ValueInfo[], what: string, name: string): ValueInfo {
   const found = values.find((value) => value.name === name);
   if (found) return found;
-  throw unusable(entry, `there is no ${what} ${name}; the graph has ${namesOf(values)}`);
+  throw unusable(entry.name, `there is no ${what} ${name}; the graph has ${namesOf(values)}`);
 }
 
 /** A rank or size that is open until the graph runs is taken on trust; running it once tells. */
-function check(entry: ChipModelEntry, { name, elementType, shape }: ValueInfo, dims: readonly number[]): void {
-  if (elementType !== DataType.float32) {
-    throw unusable(entry, `${name} is of ONNX type ${elementType}, not float32 (1); export the model with float32`);
-  }
+function check(entry: ChipModelEntry, value: ValueInfo, dims: readonly number[]): void {
+  checkFloat32(entry.name, value);
+  const { name, shape } = value;
   if (!shape) return;
   const fits = shape.length === dims.length && shape.every((size, i) => typeof size === 'string' || size === dims[i]);
-  if (!fits) throw unusable(entry, `${name} is [${shape.join(', ')}]; its entry says [${dims.join(', ')}]`);
-}
-
-/** For a message: a graph may have hundreds. */
-function namesOf(values: readonly ValueInfo[]): string {
-  const names = values.map(({ name }) => name);
-  return names.length > 12 ? `${names.slice(0, 12).join(', ')}, …` : names.join(', ');
+  if (!fits) throw unusable(entry.name, `${name} is [${shape.join(', ')}]; its entry says [${dims.join(', ')}]`);
 }

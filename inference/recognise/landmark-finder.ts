@@ -1,7 +1,7 @@
 import type { Frame } from 'node-av';
 import type { ModelEntry } from '../../models/manifest.ts';
 import { InferenceError } from '../errors.ts';
-import type { Box, Detection, Landmarks, Point } from '../track/box.ts';
+import { type Box, type Detection, type Landmarks, mapFive } from '../track/box.ts';
 import { ChipCutter } from './chip-cutter.ts';
 import { ChipModel } from './chip-model.ts';
 import { cropSquare } from './crop.ts';
@@ -52,10 +52,10 @@ export class LandmarkFinder {
     const toPicture = cropSquare(face, AROUND, width);
     if (!(toPicture.a > 0)) throw new InferenceError('run-failed', 'a face of no size has no landmarks');
     const points = (await this.#model.run(this.#cutter.cut(picture, toPicture)))[this.#output]!;
-    return FIVE.map((members): Point => {
+    return mapFive<readonly number[]>(FIVE, (members) => {
       const [sumX, sumY] = members.reduce(([x, y], i) => [x + points[2 * i]!, y + points[2 * i + 1]!], [0, 0]);
       return apply(toPicture, [(sumX! / members.length) * width - 0.5, (sumY! / members.length) * height - 0.5]);
-    }) as unknown as Landmarks;
+    });
   }
 
   close(): Promise<void> {

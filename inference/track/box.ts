@@ -13,6 +13,11 @@ export interface Box {
 export type Landmarks = readonly [Point, Point, Point, Point, Point];
 export type Point = readonly [x: number, y: number];
 
+/** One point for each of five. */
+export function mapFive<T>([a, b, c, d, e]: readonly [T, T, T, T, T], to: (each: T) => Point): Landmarks {
+  return [to(a), to(b), to(c), to(d), to(e)];
+}
+
 /** A face found by a detector: its box and a score 0..1. */
 export interface Detection extends Box {
   readonly score: number;
