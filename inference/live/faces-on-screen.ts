@@ -42,6 +42,7 @@ export class FacesOnScreen {
           box: [whole(box.x), whole(box.y), whole(box.w), whole(box.h)],
           score: Math.round(seen.score * 100) / 100,
           visible,
+          identity: null,
           reason: visible ? 'pinned' : 'policy',
           firstSeenPts: seen.firstSeenPts,
         });

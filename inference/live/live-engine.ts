@@ -1,13 +1,15 @@
 import type { ModelLocations } from '../../models/locations.ts';
 import type { Redacted } from '../blur/redacted.ts';
 import type { InferenceError } from '../errors.ts';
-import type { BlurPolicy } from '../policy.ts';
+import type { BlurPolicy, PeoplePolicy } from '../policy.ts';
 import type { AudioFormat, CodedAudio, CodedVideo, VideoCodec } from './coded-media.ts';
 
 /** How a live stream is blurred. */
 export interface LivePolicy extends BlurPolicy {
   /** Frames held back so that detections bracket them: 0..15. */
   readonly lookaheadFrames: number;
+  /** Who may be seen; absent: nobody. */
+  readonly people?: PeoplePolicy;
 }
 
 export interface LiveEngineOptions {
@@ -31,6 +33,8 @@ export interface LiveFace {
   /** The detector's latest, 0..1. */
   readonly score: number;
   readonly visible: boolean;
+  /** The person it was told to be, and how alike they are, 0..1. */
+  readonly identity: { readonly id: string; readonly similarity: number } | null;
   /** Why it is covered or not, e.g. 'policy' or 'pinned'. */
   readonly reason: string;
   /** Of the picture in which it was first seen. */

@@ -35,6 +35,7 @@ export function fakeFace(track: number): Face {
     box: [10 * track, 20, 30, 40],
     score: 0.9,
     visible: false,
+    identity: null,
     reason: 'policy',
     firstSeenPts: 90_000,
     thumbnail: 'data:image/jpeg;base64,AAAA',
