@@ -20,6 +20,13 @@ const MAX_TRACKS = 1000;
 /** Sightings kept behind the window: enough to tell a velocity. */
 const SIGHTINGS_KEPT = 4;
 
+/** A face that the detector saw, and the track it belongs to. */
+export interface SeenFace {
+  readonly track: Track;
+  /** In pixels of the picture, with its landmarks where the detector gives them. */
+  readonly detection: Detection;
+}
+
 interface Alive {
   readonly track: Track;
   /** Detections in a row that did not find it. */
@@ -48,22 +55,26 @@ export class Tracker {
   /**
    * Takes in what a detector saw in `frame`, in pixels of the picture. Frames must go forward.
    * @param pictureSide the longer side of the picture
+   * @returns which track each detection belongs to; one that belongs to none is left out
    */
-  update(frame: number, detections: readonly Detection[], pictureSide: number): void {
+  update(frame: number, detections: readonly Detection[], pictureSide: number): SeenFace[] {
     const elapsed = Math.max(1, frame - this.#lastFrame);
     this.#lastFrame = frame;
     const { x, y } = this.#camera.at(frame);
     const { highScore, birthScore, belief, maxLostFrames } = this.#options;
-    const free = new Set(detections.map((d): Detection => ({ ...shift(d, -x, -y), score: d.score })));
+    const toStill = (d: Detection): Detection => ({ ...shift(d, -x, -y), score: d.score });
+    const free = new Map(detections.map((d) => [toStill(d), d] as const));
+    const seen: SeenFace[] = [];
     const unseen = new Set(this.#alive);
     for (const { track } of this.#alive) track.lookedFor();
 
     const match = (tracks: readonly Alive[], from: number, gate: (since: number) => Gate): void => {
-      const candidates = [...free].filter(({ score }) => score >= from);
+      const candidates = [...free.keys()].filter(({ score }) => score >= from);
       const predicted: Box[] = tracks.map(({ track }) => track.predict(frame));
       for (const [t, d] of associate(predicted, candidates, (i) => gate(frame - tracks[i]!.track.last.frame))) {
         const entry = tracks[t]!;
         entry.track.see(frame, candidates[d]!);
+        seen.push({ track: entry.track, detection: free.get(candidates[d]!)! });
         entry.misses = 0;
         free.delete(candidates[d]!);
         unseen.delete(entry);
@@ -92,11 +103,13 @@ export class Tracker {
       else unseen.delete(entry);
     }
     this.#alive = this.#alive.filter((entry) => !unseen.has(entry));
-    for (const seen of free) {
-      if (seen.score < birthScore || this.#alive.length >= MAX_TRACKS) continue;
-      const track = new Track(this.#nextId++, frame, this.#sceneStart, seen, belief, pictureSide);
+    for (const [box, detection] of free) {
+      if (box.score < birthScore || this.#alive.length >= MAX_TRACKS) continue;
+      const track = new Track(this.#nextId++, frame, this.#sceneStart, box, belief, pictureSide);
       this.#alive.push({ track, misses: 0 });
+      seen.push({ track, detection });
     }
+    return seen;
   }
 
   /** A new scene starts with `frame`: nobody in it is who was there before. */
