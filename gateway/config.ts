@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
@@ -7,6 +8,7 @@ import { defaultModelLocations, type ModelLocations } from '../models/locations.
 import { defaultWorkerBinaryLocation, type WorkerBinaryLocation } from '../sfu/worker-binary/locate.ts';
 import { GatewayError } from './errors.ts';
 import { isLoopback } from './loopback.ts';
+import { parseKey } from './secrets/key-file.ts';
 
 const GIB = 1024 ** 3;
 const NO_ORIGINS: readonly string[] = Object.freeze([]);
@@ -68,6 +70,11 @@ const postgresUrl = z
   .string()
   .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a postgres:// address');
 
+const encryptionKey = z
+  .string()
+  .refine((text) => parseKey(text) !== null, 'must be 32 bytes in base64, as openssl rand -base64 32 prints them')
+  .transform((text) => parseKey(text));
+
 /** What every command uses. */
 const engineVariables = {
   /** Least severe log entry that is written. */
@@ -102,6 +109,8 @@ const serverVariables = {
   ALLOW_PRIVATE_SOURCES: flag.default(false),
   /** Whether operators may watch what comes in, not blurred. */
   RAW_PREVIEW: flag.default(false),
+  /** Seals faces and names that are kept; unset: a key that is made in DATA_DIR. */
+  FACEBLUR_ENCRYPTION_KEY: encryptionKey.optional(),
   /** PostgreSQL; unset: SQLite in DATA_DIR. */
   DATABASE_URL: postgresUrl.optional(),
   /** Length of an HLS segment, and so the time between keyframes of a stream that records or serves HLS. */
@@ -166,6 +175,8 @@ export interface ServerConfig extends EngineConfig {
   readonly publicUrl: string | null;
   readonly allowPrivateSources: boolean;
   readonly rawPreview: boolean;
+  /** A secret, and no text of it is printed; null: the one in DATA_DIR. */
+  readonly encryptionKey: KeyObject | null;
   /** A secret, as it may hold a password; null: SQLite. */
   readonly databaseUrl: string | null;
   readonly hlsTimeSeconds: number;
@@ -174,6 +185,9 @@ export interface ServerConfig extends EngineConfig {
   readonly dataDir: string;
   readonly clips: ClipLimits;
 }
+
+/** Taken out of the environment once read: mediasoup's worker, which reads strangers' packets, is given all of it. */
+const SECRETS = ['FACEBLUR_ENCRYPTION_KEY', 'DATABASE_URL'] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -192,6 +206,7 @@ export function loadEngineConfig(environment?: Environment): EngineConfig {
  */
 export function loadServerConfig(environment?: Environment): ServerConfig {
   const variables = environment ?? readEnvironment();
+  if (!environment) for (const name of SECRETS) delete process.env[name];
   const values = parse(serverSchema, variables);
   return Object.freeze({
     ...engineConfig(values, variables),
@@ -210,6 +225,7 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
     publicUrl: values.PUBLIC_URL ?? null,
     allowPrivateSources: values.ALLOW_PRIVATE_SOURCES,
     rawPreview: values.RAW_PREVIEW,
+    encryptionKey: values.FACEBLUR_ENCRYPTION_KEY ?? null,
     databaseUrl: values.DATABASE_URL ?? null,
     hlsTimeSeconds: values.HLS_TIME_SECONDS,
     maxStreams: values.MAX_STREAMS,

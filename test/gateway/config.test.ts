@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseEnv } from 'node:util';
+import { inspect, parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { loadEngineConfig, loadServerConfig } from '../../gateway/config.ts';
 import type { GatewayError } from '../../gateway/errors.ts';
@@ -30,6 +30,7 @@ const DEFAULTS = {
   publicUrl: null,
   allowPrivateSources: false,
   rawPreview: false,
+  encryptionKey: null,
   databaseUrl: null,
   hlsTimeSeconds: 4,
   maxStreams: 1000,
@@ -52,7 +53,7 @@ describe('server configuration', () => {
   test('is documented with these very defaults in .env.example', async () => {
     const documented = parseEnv(await readFile('.env.example', 'utf8'));
     expect(loadServerConfig(documented)).toEqual(DEFAULTS);
-    expect(Object.keys(documented)).toHaveLength(22);
+    expect(Object.keys(documented)).toHaveLength(23);
   });
 
   test('is frozen', () => {
@@ -113,11 +114,22 @@ describe('server configuration', () => {
     ['HLS_TIME_SECONDS', '0'],
     ['HLS_TIME_SECONDS', '31'],
     ['MAX_STREAMS', '0'],
+    ['FACEBLUR_ENCRYPTION_KEY', 'hunter2'],
+    ['FACEBLUR_ENCRYPTION_KEY', Buffer.alloc(31).toString('base64')],
   ])('refuses %s=%s by name, in one line without the value', (name, value) => {
     const { code, message } = refusal({ [name]: value });
     expect(code).toBe('bad-config');
     expect(message).toMatch(new RegExp(`^${name} must be [^\n]+$`));
     if (value.trim()) expect(message).not.toContain(value);
+  });
+
+  test('holds the encryption key without showing it', () => {
+    const key = Buffer.alloc(32, 7);
+    const config = loadServerConfig({ FACEBLUR_ENCRYPTION_KEY: key.toString('base64') });
+    expect(config.encryptionKey?.export()).toEqual(key);
+    for (const shown of [inspect(config, { depth: 9 }), JSON.stringify(config)]) {
+      for (const encoding of ['base64', 'hex'] as const) expect(shown).not.toContain(key.toString(encoding));
+    }
   });
 
   test('names every malformed variable', () => {
