@@ -3,10 +3,13 @@ import { Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import type { Logger } from 'pino';
 import { GatewayError } from '../errors.ts';
+import { IdentityRepository } from './identity-repository.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { openPostgres } from './open-postgres.ts';
 import { openSqlite } from './open-sqlite.ts';
 import { PlayTokenRepository } from './play-token-repository.ts';
+import { scrubPostgres, scrubSqlite } from './scrub.ts';
+import { SealCheck } from './seal-check.ts';
 import { StreamRepository } from './stream-repository.ts';
 import type { Tables } from './tables.ts';
 
@@ -22,13 +25,17 @@ export interface DatabaseOptions {
 export class Database {
   readonly streams: StreamRepository;
   readonly playTokens: PlayTokenRepository;
+  readonly identities: IdentityRepository;
+  readonly sealCheck: SealCheck;
   readonly #kysely: Kysely<Tables>;
   #closing: Promise<void> | undefined;
 
-  private constructor(kysely: Kysely<Tables>) {
+  private constructor(kysely: Kysely<Tables>, scrub: () => Promise<void>) {
     this.#kysely = kysely;
     this.streams = new StreamRepository(kysely);
     this.playTokens = new PlayTokenRepository(kysely);
+    this.identities = new IdentityRepository(kysely, scrub);
+    this.sealCheck = new SealCheck(kysely);
   }
 
   /**
@@ -41,9 +48,11 @@ export class Database {
     let kysely: Kysely<Tables> | undefined;
     try {
       const dialect = databaseUrl === null ? await openSqlite(file) : openPostgres(databaseUrl, log);
-      kysely = new Kysely<Tables>({ dialect });
-      await migrate(kysely, log);
-      return new Database(kysely);
+      const opened = new Kysely<Tables>({ dialect });
+      kysely = opened;
+      await migrate(opened, log);
+      const scrub = databaseUrl === null ? scrubSqlite : scrubPostgres;
+      return new Database(opened, () => scrub(opened, log));
     } catch (error) {
       await kysely?.destroy();
       throw refuse(error);

@@ -1,5 +1,6 @@
 import type { Migration } from 'kysely/migration';
 import * as streams from './migrations/0001-streams.ts';
+import * as identities from './migrations/0002-identities.ts';
 
 /**
  * Every change of the schema, by name, in the order of the names. The same for SQLite and PostgreSQL: column types are
@@ -7,4 +8,5 @@ import * as streams from './migrations/0001-streams.ts';
  */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-streams': streams,
+  '0002-identities': identities,
 };

@@ -22,6 +22,8 @@ export async function openSqlite(file: string): Promise<Dialect> {
     // A commit then lasts through the end of the process, but the newest may be lost with the machine's power: no
     // reason to make the packets wait for the disk.
     database.exec('PRAGMA synchronous = NORMAL');
+    // What is deleted is overwritten: who asked to be forgotten must not be found in free pages.
+    database.exec('PRAGMA secure_delete = ON');
   } catch (error) {
     database.close();
     throw error;

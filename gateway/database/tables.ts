@@ -27,8 +27,40 @@ export interface PlayTokensTable {
   created_at: Instant;
 }
 
+export interface IdentitiesTable {
+  id: string;
+  /** The identity's own key, sealed with the gateway's. */
+  sealed_key: Uint8Array;
+  /** Sealed with the identity's own key. */
+  sealed_name: Uint8Array;
+  /** The recogniser that made the embeddings. */
+  model: string;
+  /** SHA-256 of the recogniser's file, in hex. */
+  model_sha256: string;
+  created_at: Instant;
+}
+
+export interface IdentityImagesTable {
+  identity_id: string;
+  /** 0.., as the photos were given. */
+  position: number;
+  quality: number;
+  /** The embedding and the photo's hash, sealed with the identity's own key. */
+  sealed_face: Uint8Array;
+  /** A JPEG, likewise. */
+  sealed_thumbnail: Uint8Array | null;
+}
+
+export interface SealCheckTable {
+  id: number;
+  sealed: Uint8Array;
+}
+
 /** What the migrations have made when all of them are done. */
 export interface Tables {
   streams: StreamsTable;
   play_tokens: PlayTokensTable;
+  identities: IdentitiesTable;
+  identity_images: IdentityImagesTable;
+  seal_check: SealCheckTable;
 }

@@ -10,6 +10,7 @@ import { MAX_TOKENS_PER_STREAM } from '../../../gateway/database/play-token-repo
 import { DEFAULT_STREAM_POLICY } from '../../../gateway/live/stream-policy.ts';
 import { hashKey, makePlayToken } from '../../../gateway/stream-keys.ts';
 import { hasPostgres, PostgresServer } from '../../setup/postgres-server.ts';
+import { sealedIdentity, withoutThumbnails } from './sealed-identity.ts';
 import { testStream } from './test-stream.ts';
 
 const PROCESSES = 4;
@@ -171,6 +172,74 @@ describe.each(['SQLite', 'PostgreSQL'])('%s', (kind) => {
       await database.playTokens.add(token('b', later(1000)), NOW);
       await database.playTokens.add(token('a', later(3000)), later(1000));
     });
+  });
+
+  describe('identities', () => {
+    /** Drivers give bytes as they like. */
+    const plain = (value: unknown): unknown =>
+      JSON.parse(
+        JSON.stringify(value, (_, v) => (v instanceof Uint8Array ? Buffer.from(v).toString('hex') : v)),
+        (_, v) => (v?.type === 'Buffer' ? Buffer.from(v.data).toString('hex') : v),
+      );
+
+    check('are kept as they were given, in order, through a restart; thumbnails are given one by one', async () => {
+      const first = sealedIdentity('first', 20);
+      const second = sealedIdentity('second', 1, { createdAt: new Date('2026-01-02T03:04:05.679Z') });
+      await database.identities.create(second);
+      await database.identities.create(first);
+      await database.close();
+      database = await Database.open(options);
+      const wanted = [first, second].map(withoutThumbnails);
+      expect(plain(await database.identities.list())).toEqual(plain(wanted));
+      expect(Buffer.from((await database.identities.thumbnail('first', 2))!)).toEqual(first.images[2]!.sealedThumbnail);
+      expect(await database.identities.thumbnail('first', 1)).toBeNull();
+      expect(await database.identities.thumbnail('first', 20)).toBeNull();
+      expect(await database.identities.thumbnail('none', 0)).toBeNull();
+    });
+
+    check('are stored whole or not at all', async () => {
+      await database.identities.create(sealedIdentity('a'));
+      const broken = {
+        ...sealedIdentity('b'),
+        images: [{ ...sealedIdentity('b').images[0]!, quality: null as never }],
+      };
+      await expect(database.identities.create(broken)).rejects.toThrow();
+      await expect(database.identities.create(sealedIdentity('a'))).rejects.toThrow();
+      expect((await database.identities.list()).map(({ id, images }) => [id, images.length])).toEqual([['a', 2]]);
+    });
+
+    check('are erased with their photos, and nobody else with them', async () => {
+      for (const id of ['a', 'b']) await database.identities.create(sealedIdentity(id));
+      await database.identities.remove('a');
+      await database.identities.remove('a');
+      expect((await database.identities.list()).map(({ id, images }) => [id, images.length])).toEqual([['b', 2]]);
+      expect(await database.identities.thumbnail('a', 0)).toBeNull();
+      expect(await database.identities.thumbnail('b', 0)).not.toBeNull();
+    });
+
+    check('are erased while others read and write', async () => {
+      const second = await Database.open(options);
+      try {
+        for (let i = 0; i < 6; i++) await database.identities.create(sealedIdentity(`p${i}`));
+        const work = Array.from({ length: 6 }, (_, i) => [
+          (i % 2 ? database : second).identities.remove(`p${i}`),
+          second.identities.list(),
+          second.streams.create(testStream(`s${i}`)),
+        ]);
+        await Promise.all(work.flat());
+        expect(await second.identities.list()).toEqual([]);
+        expect(await database.streams.list()).toHaveLength(6);
+      } finally {
+        await second.close();
+      }
+    });
+  });
+
+  check('the value that tells the right key is kept as it was written first', async () => {
+    expect(await database.sealCheck.read()).toBeNull();
+    await database.sealCheck.write(Uint8Array.of(1, 2, 3));
+    await database.sealCheck.write(Uint8Array.of(4));
+    expect([...(await database.sealCheck.read())!]).toEqual([1, 2, 3]);
   });
 
   check('processes that start at once on a new database: one makes the tables, one gets the stream', async () => {

@@ -63,7 +63,7 @@ describe('the SQLite file', () => {
     file.exec(`insert into kysely_migration values ('9999-later', '2099-01-01T00:00:00.000Z')`);
     const error = await refusal({ dataDir, databaseUrl: null });
     expect(error).toMatchObject({ code: 'bad-config', message: expect.stringContaining('9999-later') });
-    expect(file.prepare('select count(*) as n from kysely_migration').get()).toEqual({ n: 2 });
+    expect(file.prepare('select count(*) as n from kysely_migration').get()).toEqual({ n: 3 });
     file.close();
   });
 
