@@ -3,58 +3,116 @@ import { join } from 'node:path';
 import type { ModelLocations } from '../../models/locations.ts';
 import { InferenceError } from '../errors.ts';
 import { MAX_IMAGE_BYTES } from './image-limits.ts';
-import type { FromImageProcess, ImageFaces, ToImageProcess } from './image-messages.ts';
+import type {
+  FromImageProcess,
+  ImageAttributes,
+  ImageEmbeddings,
+  ImageFaces,
+  ImageQuestion,
+  ToImageProcess,
+} from './image-messages.ts';
 
-export type { ImageFaces } from './image-messages.ts';
+export type { ImageAttributes, ImageEmbeddings, ImageFaces } from './image-messages.ts';
 
 /** A model may have to be fetched first. */
 const PREPARE_TIMEOUT_MS = 60_000;
 /** The largest picture that is taken needs a few seconds on a busy machine. */
-const DETECT_TIMEOUT_MS = 60_000;
+const ANSWER_TIMEOUT_MS = 60_000;
+const DEFAULT_IDLE_MS = 300_000;
 /** What a process that died said last is kept up to this many characters. */
 const STDERR_TAIL = 500;
 
+/** What can be asked with every picture. */
+export interface ImageOptions {
+  /** A picture that still waits for its turn when this aborts is left alone. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Finds faces in still pictures, in a process of its own that is started, and its model loaded, at the first picture;
- * one that a picture ended is replaced at the next. Pictures take their turn. `close` ends it.
+ * Finds faces in still pictures, in a process of its own that is started at the first picture, loads each model at the
+ * first picture that needs it, and ends when none came for a while; one that a picture ended is replaced at the next.
+ * Pictures take their turn. `close` ends it.
+ *
+ * Each takes the bytes of a JPEG, PNG or WebP file, borrowed until the promise settles.
+ * @throws InferenceError 'input-empty' | 'input-unreadable' | 'input-truncated', its message to follow the picture's
+ *   name; 'model-unusable'; 'run-failed', also where a model gives no number; 'child-died' | 'child-hung'; 'aborted';
+ *   'closed': all of its methods
  */
 export class ImageEngine {
   readonly #models: ModelLocations;
   readonly #onWarning: (message: string) => void;
+  readonly #idleMs: number;
   #process: ImageChild | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #idle: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(models: ModelLocations, onWarning: (message: string) => void = () => undefined) {
+  /** @param idleMs without a picture for so long, the process ends and gives its memory back */
+  constructor(
+    models: ModelLocations,
+    onWarning: (message: string) => void = () => undefined,
+    idleMs: number = DEFAULT_IDLE_MS,
+  ) {
     this.#models = models;
     this.#onWarning = onWarning;
+    this.#idleMs = idleMs;
   }
 
-  /**
-   * The faces of one picture: the bytes of a JPEG, PNG or WebP file, borrowed until the promise settles.
-   * @throws InferenceError 'input-empty' | 'input-unreadable' | 'input-truncated', its message to follow the picture's
-   *   name; 'model-unusable'; 'child-died' | 'child-hung'; 'closed'
-   */
-  detectFaces(image: Uint8Array): Promise<ImageFaces> {
-    const result = this.#turn.then(() => this.#detect(image));
-    this.#turn = result.catch(() => undefined);
-    return result;
+  /** The faces of one picture. */
+  async detectFaces(image: Uint8Array, { signal }: ImageOptions = {}): Promise<ImageFaces> {
+    const reply = await this.#ask({ type: 'detect', image }, signal);
+    if (reply.type === 'found') return reply.result;
+    throw unexpected(reply);
+  }
+
+  /** The faces of one picture, and what the recogniser makes of each. */
+  async embedFaces(
+    image: Uint8Array,
+    { thumbnails = false, signal }: ImageOptions & { readonly thumbnails?: boolean } = {},
+  ): Promise<ImageEmbeddings> {
+    const reply = await this.#ask({ type: 'embed', image, thumbnails }, signal);
+    if (reply.type === 'embedded') return reply.result;
+    throw unexpected(reply);
+  }
+
+  /** The faces of one picture, and what is guessed of each. */
+  async analyseFaces(image: Uint8Array, { signal }: ImageOptions = {}): Promise<ImageAttributes> {
+    const reply = await this.#ask({ type: 'analyse', image }, signal);
+    if (reply.type === 'analysed') return reply.result;
+    throw unexpected(reply);
   }
 
   /** Ends the process, whatever it does. Pictures that wait for their turn fail with 'closed'. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#idle);
     await this.#process?.kill();
   }
 
-  async #detect(image: Uint8Array): Promise<ImageFaces> {
-    if (image.length > MAX_IMAGE_BYTES) {
-      throw new InferenceError('input-unreadable', `its ${image.length} bytes are more than ${MAX_IMAGE_BYTES}`);
+  #ask(question: ImageQuestion, signal: AbortSignal | undefined): Promise<FromImageProcess> {
+    const reply = this.#turn.then(() => this.#answer(question, signal));
+    this.#turn = reply.catch(() => undefined);
+    return reply;
+  }
+
+  async #answer(question: ImageQuestion, signal: AbortSignal | undefined): Promise<FromImageProcess> {
+    const { length } = question.image;
+    if (length > MAX_IMAGE_BYTES) {
+      throw new InferenceError('input-unreadable', `its ${length} bytes are more than ${MAX_IMAGE_BYTES}`);
     }
-    const child = await this.#prepared();
-    const reply = await child.ask({ type: 'detect', image }, DETECT_TIMEOUT_MS);
-    if (reply.type === 'found') return reply.faces;
-    throw new InferenceError('run-failed', `the process of still pictures answered ${reply.type}`);
+    if (signal?.aborted) throw new InferenceError('aborted', 'nobody waits for it any more');
+    clearTimeout(this.#idle);
+    try {
+      const child = await this.#prepared();
+      return await child.ask(question, ANSWER_TIMEOUT_MS);
+    } finally {
+      if (!this.#isClosed) this.#idle = setTimeout(() => this.#rest(), this.#idleMs).unref();
+    }
+  }
+
+  /** Ends a process that has nothing to do, in a turn of its own. */
+  #rest(): void {
+    this.#turn = this.#turn.then(() => this.#process?.kill());
   }
 
   async #prepared(): Promise<ImageChild> {
@@ -70,6 +128,10 @@ export class ImageEngine {
       throw error;
     }
   }
+}
+
+function unexpected({ type }: FromImageProcess): InferenceError {
+  return new InferenceError('run-failed', `the process of still pictures answered ${type}`);
 }
 
 interface Waiting {

@@ -2,24 +2,18 @@
 import { AV_LOG_QUIET, Log } from 'node-av';
 import { ModelError } from '../../models/errors.ts';
 import type { ModelLocations } from '../../models/locations.ts';
-import type { ModelEntry } from '../../models/manifest.ts';
-import { resolveDetector } from '../../models/resolve.ts';
-import type { Detector } from '../detect/detector.ts';
-import { openDetector } from '../detect/open-detector.ts';
 import { asInferenceError, InferenceError } from '../errors.ts';
-import { decodeImage } from './decode-image.ts';
-import type { FromImageProcess, ImageFaces, ToImageProcess } from './image-messages.ts';
-import { detectInStill } from './still-detection.ts';
-
-const DETECTOR_THREADS = 2;
+import type { FromImageProcess, ImageQuestion, ToImageProcess } from './image-messages.ts';
+import { StillModels } from './still-models.ts';
+import { analyseFaces, detectFaces, embedFaces } from './still-recognition.ts';
 
 class ImageProcess {
-  #model: { readonly entry: ModelEntry; readonly detector: Detector } | undefined;
+  #models: StillModels | undefined;
 
   async receive(message: ToImageProcess): Promise<void> {
     try {
       if (message.type === 'prepare') tell(await this.#prepare(message.models));
-      else tell({ type: 'found', faces: await this.#detect(message.image) });
+      else tell(await this.#answer(message));
     } catch (error) {
       const code = error instanceof ModelError ? 'model-unusable' : 'run-failed';
       const failure = asInferenceError(error, code, code === 'model-unusable' ? 'models' : 'the picture');
@@ -27,23 +21,21 @@ class ImageProcess {
     }
   }
 
-  async #prepare(models: ModelLocations): Promise<FromImageProcess> {
-    const { entry, bytes } = await resolveDetector(models, (message) => tell({ type: 'warning', message }));
-    this.#model = { entry, detector: await openDetector(entry, bytes, DETECTOR_THREADS) };
+  async #prepare(locations: ModelLocations): Promise<FromImageProcess> {
+    this.#models = new StillModels(locations, (message) => tell({ type: 'warning', message }));
+    await this.#models.detector();
     return { type: 'prepared' };
   }
 
-  async #detect(image: Uint8Array): Promise<ImageFaces> {
-    if (!this.#model) throw new InferenceError('run-failed', 'no model is loaded');
-    const { entry, detector } = this.#model;
-    const startedMs = performance.now();
-    const picture = decodeImage(image);
-    try {
-      const { width, height } = picture;
-      const faces = await detectInStill(detector, entry, picture);
-      return { width, height, faces, model: detector.name, tookMs: performance.now() - startedMs };
-    } finally {
-      picture.free();
+  async #answer(question: ImageQuestion): Promise<FromImageProcess> {
+    if (!this.#models) throw new InferenceError('run-failed', 'no model is loaded');
+    switch (question.type) {
+      case 'detect':
+        return { type: 'found', result: await detectFaces(this.#models, question.image) };
+      case 'embed':
+        return { type: 'embedded', result: await embedFaces(this.#models, question.image, question.thumbnails) };
+      case 'analyse':
+        return { type: 'analysed', result: await analyseFaces(this.#models, question.image) };
     }
   }
 }
