@@ -50,6 +50,16 @@ export function qualityOf({ sizePx, sharpness, yaw, pitch, score }: LookQuality)
   return Number.isNaN(quality) ? 0 : quality;
 }
 
+/**
+ * The best that a look at a detected face can come to, 0..1, told before it is cut out: as if it were sharp. 0 where it
+ * would not count in any case.
+ */
+export function promiseOf(face: Detection): number {
+  const pose = face.landmarks ? poseOf(face.landmarks) : { yaw: 0, pitch: FRONTAL_PITCH, roll: 0 };
+  const best: LookQuality = { sizePx: sizeOf(face), sharpness: ENOUGH.sharpness, ...pose, score: face.score };
+  return refusalOf(best) === null ? qualityOf(best) : 0;
+}
+
 /** Of a face seen from the front, on average. */
 const FRONTAL_PITCH = 0.58;
 
@@ -58,11 +68,15 @@ const MIDDLE = { from: 0.25, to: 0.8 };
 
 export function measureLook(face: Detection, landmarks: Landmarks, chip: FaceChip, chipEyes: number): LookQuality {
   return {
-    sizePx: Math.sqrt(face.w * face.h),
+    sizePx: sizeOf(face),
     sharpness: sharpnessOf(chip) * chipEyes,
     ...poseOf(landmarks),
     score: face.score,
   };
+}
+
+function sizeOf({ w, h }: Detection): number {
+  return Math.sqrt(w * h);
 }
 
 /** Five landmarks of a face seen from the front lie alike in all people; turned, they move. */
