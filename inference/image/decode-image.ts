@@ -14,7 +14,7 @@ import {
 import { asInferenceError, InferenceError } from '../errors.ts';
 import { openCodec } from '../live/open-codec.ts';
 import { exifUprightFilters } from './exif-orientation.ts';
-import { type ImageHeader, readImageHeader } from './image-header.ts';
+import { countedPixels, type ImageHeader, readImageHeader } from './image-header.ts';
 import { MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS } from './image-limits.ts';
 
 /** The decoder counts the padding of its rows as well. */
@@ -41,9 +41,10 @@ export function decodeImage(file: Uint8Array): Frame {
   return upright(picture, header.orientation);
 }
 
-function check({ width, height, bitsPerChannel, isAnimated, isWhole }: ImageHeader): void {
+function check(header: ImageHeader): void {
+  const { width, height, bitsPerChannel, isAnimated, isWhole } = header;
   if (isAnimated) throw unreadable('it is animated; give one still picture');
-  const pixels = width * height * (bitsPerChannel > 8 ? 2 : 1);
+  const pixels = countedPixels(header);
   if (pixels === 0) throw unreadable(`it says that it is ${width}×${height}`);
   if (pixels > MAX_IMAGE_PIXELS) {
     const size = `${width}×${height} at ${bitsPerChannel} bits`;

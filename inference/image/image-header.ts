@@ -1,9 +1,14 @@
 import { InferenceError } from '../errors.ts';
 import { exifOrientation } from './exif-orientation.ts';
 
+/** A PNG of 50 MB in the usual chunks of 8 KiB has 6,000: what has more is made to keep us busy. */
+const MAX_PARTS = 100_000;
+
+export type ImageFormat = 'jpeg' | 'png' | 'webp';
+
 /** What a still picture's file says of it, read without decoding anything. */
 export interface ImageHeader {
-  readonly format: 'jpeg' | 'png' | 'webp';
+  readonly format: ImageFormat;
   /** As stored, before it is turned upright. */
   readonly width: number;
   readonly height: number;
@@ -15,21 +20,35 @@ export interface ImageHeader {
   readonly orientation: number;
 }
 
+/** What a file is by its first bytes, whatever it is called; null for all that is not taken. */
+export function imageFormatOf(file: Uint8Array): ImageFormat | null {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  if (file.length >= 2 && view.getUint16(0) === 0xffd8) return 'jpeg';
+  if (file.length >= 8 && view.getUint32(0) === 0x89504e47 && view.getUint32(4) === 0x0d0a1a0a) return 'png';
+  if (file.length >= 12 && fourCc(view, 0) === 'RIFF' && fourCc(view, 8) === 'WEBP') return 'webp';
+  return null;
+}
+
 /**
  * Reads the header of a JPEG, PNG or WebP file, by its bytes and not by its name.
  * @throws InferenceError 'input-unreadable' for anything else, 'input-truncated' where the header itself is cut off
  */
 export function readImageHeader(file: Uint8Array): ImageHeader {
+  const format = imageFormatOf(file);
+  if (!format) throw unreadable('it is no JPEG, PNG or WebP picture');
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   try {
-    if (view.getUint16(0) === 0xffd8) return readJpeg(file, view);
-    if (view.getUint32(0) === 0x89504e47 && view.getUint32(4) === 0x0d0a1a0a) return readPng(file, view);
-    if (fourCc(view, 0) === 'RIFF' && fourCc(view, 8) === 'WEBP') return readWebp(file, view);
+    if (format === 'jpeg') return readJpeg(file, view);
+    return format === 'png' ? readPng(file, view) : readWebp(file, view);
   } catch (error) {
     if (error instanceof RangeError) throw new InferenceError('input-truncated', 'it is cut off', { cause: error });
     throw error;
   }
-  throw new InferenceError('input-unreadable', 'it is no JPEG, PNG or WebP picture');
+}
+
+/** Pixels as MAX_IMAGE_PIXELS counts them. */
+export function countedPixels({ width, height, bitsPerChannel }: ImageHeader): number {
+  return width * height * (bitsPerChannel > 8 ? 2 : 1);
 }
 
 /**
@@ -39,8 +58,9 @@ export function readImageHeader(file: Uint8Array): ImageHeader {
  * @see ITU-T T.81, B.2
  */
 function readJpeg(file: Uint8Array, view: DataView): ImageHeader {
-  let orientation = 1;
+  let [orientation, parts] = [1, 0];
   for (let at = 2; ; ) {
+    if (parts++ > MAX_PARTS) throw tooManyParts();
     if (view.getUint8(at) !== 0xff) throw unreadable('its JPEG segments are damaged');
     const marker = view.getUint8(at + 1);
     if (marker === 0xff) {
@@ -72,8 +92,9 @@ function readJpeg(file: Uint8Array, view: DataView): ImageHeader {
 function readPng(file: Uint8Array, view: DataView): ImageHeader {
   if (fourCc(view, 12) !== 'IHDR') throw unreadable('its PNG header is damaged');
   const header = { width: view.getUint32(16), height: view.getUint32(20), bitsPerChannel: view.getUint8(24) };
-  let [isAnimated, isWhole, orientation] = [false, false, 1];
+  let [isAnimated, isWhole, orientation, parts] = [false, false, 1, 0];
   for (let at = 8; at + 12 <= file.length && !isWhole; at += 12 + view.getUint32(at)) {
+    if (parts++ > MAX_PARTS) throw tooManyParts();
     const type = fourCc(view, at + 4);
     if (type === 'acTL') isAnimated = true;
     if (type === 'IEND') isWhole = true;
@@ -91,9 +112,10 @@ function readPng(file: Uint8Array, view: DataView): ImageHeader {
  * @see RFC 9649 §2
  */
 function readWebp(file: Uint8Array, view: DataView): ImageHeader {
-  let [width, height, isAnimated, orientation] = [0, 0, false, 1];
+  let [width, height, isAnimated, orientation, parts] = [0, 0, false, 1, 0];
   const end = 8 + view.getUint32(4, true);
   for (let at = 12; at + 8 <= Math.min(end, file.length); ) {
+    if (parts++ > MAX_PARTS) throw tooManyParts();
     const type = fourCc(view, at);
     const length = view.getUint32(at + 4, true);
     const data = at + 8;
@@ -125,6 +147,10 @@ function fourCc(view: DataView, at: number): string {
 
 function startsWith(bytes: Uint8Array, text: string): boolean {
   return bytes.length >= text.length && [...text].every((character, i) => bytes[i] === character.charCodeAt(0));
+}
+
+function tooManyParts(): InferenceError {
+  return unreadable(`it is in more than ${MAX_PARTS} parts`);
 }
 
 function unreadable(reason: string): InferenceError {
