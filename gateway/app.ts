@@ -119,6 +119,8 @@ function errorResponse(c: Context, error: GatewayError): Response {
   if (error.retryAfterSeconds !== undefined) c.header('Retry-After', String(error.retryAfterSeconds));
   // RFC 9110 §15.5.2: with every 401.
   if (error.status === 401) c.header('WWW-Authenticate', 'Bearer');
-  const { code, message } = error;
-  return c.json({ error: { code, message, requestId: c.get('requestId') } }, error.status);
+  const { code, message, details } = error;
+  // Beside the error as well as in it: the contract's sentence can be read either way.
+  const told = details ? { details } : {};
+  return c.json({ error: { code, message, requestId: c.get('requestId'), ...told }, ...told }, error.status);
 }

@@ -15,6 +15,7 @@ const HTTP_STATUS = {
   'clip-not-found': 404,
   'stream-not-found': 404,
   'face-not-found': 404,
+  'identity-not-found': 404,
   'method-not-allowed': 405,
   'no-common-codec': 406,
   'clip-not-done': 409,
@@ -47,11 +48,18 @@ export class GatewayError extends Error {
   readonly code: GatewayErrorCode;
   /** For 429 and 503: when a new attempt makes sense. */
   readonly retryAfterSeconds: number | undefined;
+  /** What is wrong with each of several things, as JSON. */
+  readonly details: readonly object[] | undefined;
 
-  constructor(code: GatewayErrorCode, message: string, options: { retryAfterSeconds?: number; cause?: unknown } = {}) {
+  constructor(
+    code: GatewayErrorCode,
+    message: string,
+    options: { retryAfterSeconds?: number; details?: readonly object[]; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.details = options.details;
   }
 
   get status(): HttpErrorStatus {
