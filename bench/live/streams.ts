@@ -81,7 +81,8 @@ async function runWith(count: number, clips: readonly RtmpClip[], seconds: numbe
     const clip = clips[i % clips.length]!;
     const publisher = open.use(await RtmpPublisher.start(clip, stream));
     await api.until(stream.id, 'live', ({ state }) => state === 'live', LIVE_LIMIT_MS);
-    const viewer = await WhepViewer.watch('h264', async (offer) => (await api.whep(stream.id, offer)).answer);
+    const watch = async (offer: string) => (await api.whep(stream.id, offer)).answer;
+    const viewer = await WhepViewer.watch('h264', watch, { isLazy: true });
     open.defer(() => viewer.close());
     lives.push({ stream, clip, publisher, viewer });
     await forMs(STAGGER_MS);
@@ -239,7 +240,7 @@ function resultOf(runs: readonly Run[], seconds: number): PartResult {
   }));
   const notes = [
     `streams: ${RTMP_CLIP_NOTE}; one WHEP viewer a stream; latencies of the slowest stream; clips ${CLIPS.join(', ')} in turn`,
-    'streams: the load generator shares the cores: FFmpeg without coding sends RTMP, werift receives and decrypts; its part of one core is "load %"',
+    'streams: the load generator shares the cores: FFmpeg without coding sends RTMP, werift receives, and decrypts when the time is over; its part of one core is "load %"',
     ...runs.flatMap(({ streams, complaints }) => complaints.map((said) => `streams (${streams}): ${said}`)),
   ];
   return { figures, tables: [{ title: 'streams at a time', rows }], notes, details: { runs } };

@@ -23,7 +23,7 @@ describe.skipIf(!hasFfmpeg)('the bit rate', () => {
     await forMs(4000);
     const before = stream.stats()!.bitrateBps.out;
     const negotiate = async (offer: string) => (await stream.watchWhep(offer)).answer;
-    const poor = await WhepViewer.watch('h264', negotiate, LOSS);
+    const poor = await WhepViewer.watch('h264', negotiate, { loss: LOSS });
     await until('a lower bit rate', () => stream.stats()!.bitrateBps.out < 0.6 * before, 25_000);
     await poor.close();
     await until('the poor viewer to be counted out', () => stream.stats()!.viewers === 1, 40_000);

@@ -19,18 +19,30 @@ export interface ReceivedReport {
 /** Posts an offer to WHEP and gives back the answer. */
 export type Negotiate = (offer: string) => Promise<string>;
 
+export interface ViewerOptions {
+  /** Part of what is sent to it that it never gets. */
+  readonly loss?: number;
+  /** Decrypts what it kept only when it is asked for it: for benches, whose machine it shares with what they measure. */
+  readonly isLazy?: boolean;
+}
+
 /** A WHEP viewer that is not a browser and not built on our code: it keeps what it gets. */
 export class WhepViewer {
-  readonly packets: ReceivedPacket[] = [];
+  readonly #packets: ReceivedPacket[] = [];
   readonly reports: ReceivedReport[] = [];
   readonly #connection: RTCPeerConnection;
+  /** Of a lazy viewer: decrypts one packet; each once, in the order in which they came. */
+  #decrypt: ((data: Buffer) => Buffer) | undefined;
+  #lastEncrypted: Buffer | undefined;
+  /** From this one on they are not decrypted yet. */
+  #encryptedFrom = Number.POSITIVE_INFINITY;
 
   private constructor(connection: RTCPeerConnection) {
     this.#connection = connection;
   }
 
-  /** @param loss part of what is sent to it that it never gets */
-  static async watch(codec: VideoCodec, negotiate: Negotiate, loss = 0): Promise<WhepViewer> {
+  static async watch(codec: VideoCodec, negotiate: Negotiate, options: ViewerOptions = {}): Promise<WhepViewer> {
+    const { loss = 0, isLazy = false } = options;
     const connection = new RTCPeerConnection({
       codecs: { video: [codec === 'vp8' ? useVP8() : useH264()], audio: [useOPUS()] },
       iceServers: NO_ICE_SERVERS,
@@ -53,7 +65,9 @@ export class WhepViewer {
     connection.onTrack.subscribe((track) => {
       const kind = track.kind as 'video' | 'audio';
       track.onReceiveRtp.subscribe((packet) => {
-        viewer.packets.push({ kind, rtp: packet.serialize(), atMs: performance.now() });
+        const rtp = viewer.#lastEncrypted ?? packet.serialize();
+        viewer.#packets.push({ kind, rtp, atMs: performance.now() });
+        if (isLazy && !viewer.#decrypt) viewer.#decryptLater();
       });
     });
     const offer = await gatheredOffer(connection);
@@ -61,8 +75,27 @@ export class WhepViewer {
     return viewer;
   }
 
+  get packets(): readonly ReceivedPacket[] {
+    for (; this.#encryptedFrom < this.#packets.length; this.#encryptedFrom++) {
+      const packet = this.#packets[this.#encryptedFrom]!;
+      this.#packets[this.#encryptedFrom] = { ...packet, rtp: this.#decrypt!(packet.rtp) };
+    }
+    return this.#packets;
+  }
+
   of(kind: 'video' | 'audio'): ReceivedPacket[] {
     return this.packets.filter((packet) => packet.kind === kind);
+  }
+
+  /** Shows the receiver packets whose headers, never encrypted, are all that it needs to answer and report. */
+  #decryptLater(): void {
+    const { srtp } = this.#connection.dtlsTransports[0]!;
+    this.#decrypt = srtp.decrypt;
+    this.#encryptedFrom = this.#packets.length;
+    srtp.decrypt = (data) => {
+      this.#lastEncrypted = data;
+      return data;
+    };
   }
 
   async close(): Promise<void> {
