@@ -21,3 +21,28 @@ export function readCursor(cursor: string): Place {
   if (!parts) throw new GatewayError('bad-request', 'cursor: must be the next of a page');
   return { createdAt: new Date(Number(parts[1])), id: parts[2]! };
 }
+
+/** Part of a list. */
+export interface Page<T> {
+  readonly entries: readonly T[];
+  /** Where the next page begins; null at the end. */
+  readonly next: string | null;
+}
+
+/**
+ * So many of `all`, in the order in which they were made.
+ * @param cursor a page's `next`
+ * @throws GatewayError 'bad-request' for a cursor that is none of ours
+ */
+export function pageOf<T>(all: Iterable<T>, placeOf: (entry: T) => Place, limit: number, cursor?: string): Page<T> {
+  const after = cursor === undefined ? null : readCursor(cursor);
+  const entries = [...all].sort((a, b) => compare(placeOf(a), placeOf(b)));
+  const start = after === null ? 0 : entries.findIndex((entry) => compare(placeOf(entry), after) > 0);
+  const page = start < 0 ? [] : entries.slice(start, start + limit);
+  const more = start >= 0 && start + limit < entries.length;
+  return { entries: page, next: more ? writeCursor(placeOf(page.at(-1)!)) : null };
+}
+
+function compare(a: Place, b: Place): number {
+  return a.createdAt.getTime() - b.createdAt.getTime() || (a.id < b.id ? -1 : Number(a.id > b.id));
+}

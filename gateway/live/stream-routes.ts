@@ -6,7 +6,7 @@ import type { PlayTokens } from './play-tokens.ts';
 import type { PublicUrlOptions } from './public-urls.ts';
 import { faceChanges, newPlayToken, newStream, page, parse, streamChanges } from './schemas.ts';
 import { toGatewayError } from './sfu-errors.ts';
-import { streamView } from './stream-view.ts';
+import { faceView, streamView } from './stream-view.ts';
 import type { Streams } from './streams.ts';
 
 const MAX_BODY_BYTES = 65_536;
@@ -78,9 +78,10 @@ export function streamRoutes({ streams, playTokens, access, urls }: StreamRoutes
 
   routes.get('/:id/faces', async (c) => {
     const faces = await streams.get(idOf(c)).live.faces();
-    const items = faces.map(({ track, box, score, visible, reason, thumbnail, firstSeenAt }) => ({
-      ...{ track, box, score, identity: null, visible, reason, thumbnail },
-      firstSeenAt: firstSeenAt.toISOString(),
+    const items = faces.map((face) => ({
+      ...faceView(face, streams.people),
+      thumbnail: face.thumbnail,
+      firstSeenAt: face.firstSeenAt.toISOString(),
     }));
     return c.json({ items });
   });

@@ -3,9 +3,17 @@ import type { Logger } from 'pino';
 import type { LiveSfu, LiveStream, StreamSettings, StreamState } from '../../sfu/stream-types.ts';
 import { GatewayError } from '../errors.ts';
 import { makeStreamKey, verifyKey } from '../stream-keys.ts';
-import { type Place, readCursor, writeCursor } from './cursor.ts';
+import { type Page, pageOf } from './cursor.ts';
 import type { NewStream, StreamChanges } from './schemas.ts';
-import { DEFAULT_STREAM_POLICY, mergePolicy, type StreamPolicy } from './stream-policy.ts';
+import {
+  DEFAULT_STREAM_POLICY,
+  enginePolicyOf,
+  mergePolicy,
+  type People,
+  reasonToCover,
+  type StreamPolicy,
+  withoutPerson,
+} from './stream-policy.ts';
 import { Turns } from './turns.ts';
 
 /** A stream as it is stored. */
@@ -39,6 +47,8 @@ export interface StreamHooks {
 export interface StreamsOptions {
   readonly sfu: Pick<LiveSfu, 'createStream'>;
   readonly store: StreamStore;
+  /** Those whom policies can be about. */
+  readonly people: People;
   /** Streams that may exist at a time. */
   readonly maxStreams: number;
   readonly log: Logger;
@@ -51,14 +61,12 @@ export interface StreamsOptions {
 export interface StreamEntry {
   readonly live: LiveStream;
   readonly policy: StreamPolicy;
+  /** Why more people are covered than was asked for; null where none are. */
+  readonly policyReason: string | null;
   readonly createdAt: Date;
 }
 
-export interface StreamPage {
-  readonly entries: readonly StreamEntry[];
-  /** Where the next page begins; null at the end. */
-  readonly next: string | null;
-}
+const PERSON_ERASED = 'a person whom only named was erased: everybody is covered';
 
 type Removed = (id: string, last: StreamState) => void;
 
@@ -73,12 +81,12 @@ export class Streams {
   readonly #removedListeners = new Set<Removed>();
   /** Compared with where there is no stream, so that the time taken does not tell. */
   readonly #decoyHash = makeStreamKey().hash;
-  #creating = 0;
+  readonly #creations = new Set<Promise<StreamEntry>>();
 
   /** Takes up every stored stream, idle. */
   static async create(options: StreamsOptions): Promise<Streams> {
     const streams = new Streams(options);
-    for (const record of await options.store.list()) streams.#add(record);
+    for (const record of await options.store.list()) await streams.#restore(record);
     options.log.info({ streams: streams.#entries.size }, 'streams restored');
     return streams;
   }
@@ -87,17 +95,22 @@ export class Streams {
     this.#options = options;
   }
 
+  /** Those whom policies can be about. */
+  get people(): People {
+    return this.#options.people;
+  }
+
   /**
    * @returns the stream and its key, which is shown this once
    * @throws GatewayError 'stream-exists' | 'too-many-streams' | 'unprocessable'; SfuError 'source-refused'
    */
   async create(wanted: NewStream): Promise<{ entry: StreamEntry; key: string }> {
     const { id = randomBytes(6).toString('hex'), record = false, hls = false, source = null, push = [] } = wanted;
-    const policy = mergePolicy(DEFAULT_STREAM_POLICY, wanted.policy ?? {});
     await this.#check(source, push);
     return this.#turns.take(id, async () => {
+      const policy = mergePolicy(DEFAULT_STREAM_POLICY, wanted.policy ?? {}, this.people);
       if (this.#entries.has(id)) throw new GatewayError('stream-exists', `there is a stream ${id} already`);
-      if (this.#entries.size + this.#creating >= this.#options.maxStreams) {
+      if (this.#entries.size + this.#creations.size >= this.#options.maxStreams) {
         const message = `there are ${this.#options.maxStreams} streams, and no more may be made; delete one`;
         throw new GatewayError('too-many-streams', message, { retryAfterSeconds: 60 });
       }
@@ -112,12 +125,12 @@ export class Streams {
         push: Object.freeze([...push]),
         createdAt: new Date(),
       };
-      this.#creating++;
+      const creation = this.#options.store.create(stored).then(() => this.#addOrForget(stored));
+      this.#creations.add(creation);
       try {
-        await this.#options.store.create(stored);
-        return { entry: await this.#addOrForget(stored), key };
+        return { entry: await creation, key };
       } finally {
-        this.#creating--;
+        this.#creations.delete(creation);
       }
     });
   }
@@ -137,13 +150,8 @@ export class Streams {
    * @param cursor a page's `next`
    * @throws GatewayError 'bad-request' for a cursor that is none of ours
    */
-  list(limit: number, cursor?: string): StreamPage {
-    const after = cursor === undefined ? null : readCursor(cursor);
-    const entries = [...this.#entries.values()].sort(byCreation);
-    const start = after === null ? 0 : entries.findIndex((entry) => compare(placeOf(entry), after) > 0);
-    const page = start < 0 ? [] : entries.slice(start, start + limit);
-    const more = start >= 0 && start + limit < entries.length;
-    return { entries: page, next: more ? writeCursor(placeOf(page.at(-1)!)) : null };
+  list(limit: number, cursor?: string): Page<StreamEntry> {
+    return pageOf(this.#entries.values(), ({ live, createdAt }) => ({ id: live.id, createdAt }), limit, cursor);
   }
 
   /**
@@ -156,17 +164,23 @@ export class Streams {
     return this.#turns.take(id, async () => {
       const entry = this.#entry(id);
       const changes = {
-        ...(wanted.policy && { policy: mergePolicy(entry.policy, wanted.policy) }),
+        ...(wanted.policy && { policy: mergePolicy(entry.policy, wanted.policy, this.people) }),
         ...(wanted.record !== undefined && { record: wanted.record }),
         ...(wanted.push && { push: Object.freeze([...wanted.push]) }),
       };
-      await this.#options.store.update(id, changes);
-      entry.live.update(changes);
-      const updated = { ...entry, policy: changes.policy ?? entry.policy };
-      this.#entries.set(id, updated);
-      this.#options.hooks?.changed?.(entry.live);
-      return updated;
+      return this.#change(entry, changes, changes.policy ? this.#reasonToCover(changes.policy) : entry.policyReason);
     });
+  }
+
+  /**
+   * Takes a person who is about to be erased out of every policy: from the next frame on, engines know nobody by this
+   * id. Nobody is seen by that who was covered: see `withoutPerson`.
+   */
+  async forgetPerson(person: string): Promise<void> {
+    await Promise.allSettled(this.#creations);
+    // All of them: one whose turn is not yet over may be about to name the person.
+    const ids = [...this.#entries.keys()];
+    await Promise.all(ids.map((id) => this.#turns.take(id, () => this.#forgetPerson(id, person))));
   }
 
   /**
@@ -222,10 +236,45 @@ export class Streams {
     return entry;
   }
 
+  async #forgetPerson(id: string, person: string): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (!entry?.policy.identities.includes(person)) return;
+    const policy = withoutPerson(entry.policy, person);
+    const reason = policy.mode === entry.policy.mode ? this.#reasonToCover(policy) : PERSON_ERASED;
+    await this.#change(entry, { policy }, reason);
+    this.#options.log.warn({ streamId: id, identity: person, mode: policy.mode, reason }, 'person erased from policy');
+  }
+
+  async #change(
+    entry: StreamEntry & { keyHash: string },
+    changes: Partial<Pick<StreamRecord, 'policy' | 'record' | 'push'>>,
+    policyReason: string | null,
+  ): Promise<StreamEntry> {
+    const { live } = entry;
+    const { policy } = changes;
+    await this.#options.store.update(live.id, changes);
+    live.update({ ...changes, ...(policy && { policy: enginePolicyOf(policy, this.people) }) });
+    const changed = { ...entry, policy: policy ?? entry.policy, policyReason };
+    this.#entries.set(live.id, changed);
+    this.#options.hooks?.changed?.(live);
+    return changed;
+  }
+
+  #reasonToCover(policy: StreamPolicy): string | null {
+    return reasonToCover(policy, this.people);
+  }
+
+  /** People whom its policy names may have been erased meanwhile, by a process that died or another one. */
+  async #restore(record: StreamRecord): Promise<void> {
+    const gone = record.policy.identities.filter((person) => !this.people.has(person));
+    this.#add(record);
+    for (const person of gone) await this.#forgetPerson(record.id, person);
+  }
+
   #add(record: StreamRecord): StreamEntry {
-    const { id, keyHash, createdAt, ...settings } = record;
-    const live = this.#options.sfu.createStream(id, settings);
-    const entry = { live, policy: settings.policy, createdAt, keyHash };
+    const { id, keyHash, createdAt, policy, ...settings } = record;
+    const live = this.#options.sfu.createStream(id, { ...settings, policy: enginePolicyOf(policy, this.people) });
+    const entry = { live, policy, policyReason: this.#reasonToCover(policy), createdAt, keyHash };
     this.#entries.set(id, entry);
     this.#options.hooks?.added?.(live);
     return entry;
@@ -246,11 +295,4 @@ export class Streams {
     if (source !== null) await checkUrl?.(source, 'source');
     for (const target of push) await checkUrl?.(target, 'push');
   }
-}
-
-const placeOf = ({ live, createdAt }: StreamEntry): Place => ({ createdAt, id: live.id });
-const byCreation = (a: StreamEntry, b: StreamEntry): number => compare(placeOf(a), placeOf(b));
-
-function compare(a: Place, b: Place): number {
-  return a.createdAt.getTime() - b.createdAt.getTime() || (a.id < b.id ? -1 : Number(a.id > b.id));
 }

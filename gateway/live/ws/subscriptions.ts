@@ -1,5 +1,6 @@
 import { GatewayError } from '../../errors.ts';
 import { demand, type Grant } from '../access.ts';
+import { faceView } from '../stream-view.ts';
 import type { Streams } from '../streams.ts';
 
 /** What is told without being asked. */
@@ -72,9 +73,7 @@ export class Subscriptions {
       onStats: (stats) => tell({ type: 'stream.stats', stream, stats }, true),
       onFaces: (faces) => {
         if (!grant().scopes.has('operate')) return;
-        const shown = faces.map(({ track, box, score, visible, reason }) => ({
-          ...{ track, box, score, identity: null, visible, reason },
-        }));
+        const shown = faces.map((face) => faceView(face, streams.people));
         tell({ type: 'stream.faces', stream, faces: shown }, true);
       },
     });
