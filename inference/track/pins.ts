@@ -1,8 +1,14 @@
-import { iou } from './box.ts';
+import { type Box, iou } from './box.ts';
 import type { Cover } from './coverage.ts';
 
 /** Past this overlap of two faces nobody can tell by their places alone which is which. */
 const MAX_OVERLAP = 0.15;
+
+/** Whether two faces are so close that nobody can tell by their places alone which is which. */
+export function meet(a: Box, b: Box): boolean {
+  return iou(a, b) > MAX_OVERLAP;
+}
+
 /** A face that the detector has not seen for so many frames (it looks at every fifteenth at least) may be another's. */
 const MAX_UNSEEN_FRAMES = 20;
 
@@ -27,9 +33,7 @@ export class Pins {
       const isSeen = own.some(({ score }) => score !== null);
       // Until it is seen for the first time after it was pinned, time counts from now.
       const last = isSeen || seen === Number.POSITIVE_INFINITY ? frame : seen;
-      const meets = faces.some(
-        (other) => other.track !== track && own.some(({ box }) => iou(box, other.box) > MAX_OVERLAP),
-      );
+      const meets = faces.some((other) => other.track !== track && own.some(({ box }) => meet(box, other.box)));
       if (meets || own.length === 0 || frame - last > MAX_UNSEEN_FRAMES) this.#pinned.delete(track);
       else this.#pinned.set(track, last);
     }

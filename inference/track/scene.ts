@@ -71,6 +71,8 @@ class SmallLuma {
   readonly #small = new Frame();
   readonly #scaler = new SoftwareScaleContext();
   readonly #pixels: Uint8Array;
+  /** The thumbnail's column that each of the small picture's belongs to. */
+  readonly #thumbColumns: Uint8Array;
 
   constructor({ width, height, format }: Frame) {
     this.#source = { width, height, format };
@@ -83,7 +85,9 @@ class SmallLuma {
     if (got < 0) throw new InferenceError('run-failed', `no memory to watch the scene (${FFmpegError.strerror(got)})`);
     const [plane] = this.#small.data!;
     this.#pixels = new Uint8Array(plane!.buffer, plane!.byteOffset, plane!.length);
-    this.scaleX = width / this.#small.width;
+    const columns = this.#small.width;
+    this.#thumbColumns = Uint8Array.from({ length: columns }, (_, x) => (x * THUMB_WIDTH) / columns);
+    this.scaleX = width / columns;
     this.scaleY = height / this.#small.height;
     type Format = Parameters<SoftwareScaleContext['getContext']>[2];
     // The source is read as luma alone, which I420 begins with.
@@ -112,32 +116,33 @@ class SmallLuma {
     const histogram = new Float32Array(BINS);
     const thumb = new Float32Array(THUMB_WIDTH * THUMB_HEIGHT);
     const counts = new Float32Array(THUMB_WIDTH * THUMB_HEIGHT);
-    const columns = new Float32Array(width);
+    const columns = new Uint32Array(width);
     const rows = new Float32Array(height);
     for (let y = 0; y < height; y++) {
       const row = y * stride;
-      const thumbRow = Math.floor((y * THUMB_HEIGHT) / height) * THUMB_WIDTH;
       let sum = 0;
       for (let x = 0; x < width; x++) {
         const value = pixels[row + x]!;
         sum += value;
         columns[x]! += value;
-        // Every second pixel of every second row is enough for tones.
-        if (((x | y) & 1) !== 0) continue;
+      }
+      rows[y] = sum;
+      // Every second pixel of every second row is enough for tones.
+      if (y % 2 !== 0) continue;
+      const thumbRow = Math.floor((y * THUMB_HEIGHT) / height) * THUMB_WIDTH;
+      for (let x = 0; x < width; x += 2) {
+        const value = pixels[row + x]!;
         histogram[value >> 3]!++;
-        const cell = thumbRow + Math.floor((x * THUMB_WIDTH) / width);
+        const cell = thumbRow + this.#thumbColumns[x]!;
         thumb[cell]! += value;
         counts[cell]!++;
       }
-      rows[y] = sum;
     }
     let samples = 0;
     for (const count of histogram) samples += count;
     for (let i = 0; i < BINS; i++) histogram[i]! /= samples;
     for (let i = 0; i < thumb.length; i++) thumb[i]! /= Math.max(1, counts[i]!);
-    level(columns, height);
-    level(rows, width);
-    return { histogram, thumb, columns, rows };
+    return { histogram, thumb, columns: levelled(columns, height), rows: levelled(rows, width) };
   }
 
   close(): void {
@@ -147,10 +152,10 @@ class SmallLuma {
 }
 
 /** Sums to means, less their own mean: a change of exposure moves no profile. */
-function level(sums: Float32Array, samples: number): void {
+function levelled(sums: Float32Array | Uint32Array, samples: number): Float32Array {
   let mean = 0;
   for (let i = 0; i < sums.length; i++) mean += sums[i]! / sums.length;
-  for (let i = 0; i < sums.length; i++) sums[i] = (sums[i]! - mean) / samples;
+  return Float32Array.from(sums, (sum) => (sum - mean) / samples);
 }
 
 function isCut(a: Look, b: Look): boolean {
