@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { Clips } from './demo/clips.ts';
 import { clipRoutes } from './demo/routes.ts';
 import { GatewayError } from './errors.ts';
+import { identityRoutes } from './identities/identity-routes.ts';
 import { type CorsOrigins, isOriginAllowed } from './live/cors.ts';
 import type { LiveGateway } from './live/live-gateway.ts';
 import { streamRoutes } from './live/stream-routes.ts';
@@ -28,7 +29,7 @@ export interface AppOptions {
 }
 
 /** What of the live half the routes need. */
-export type LiveApp = Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'ready' | 'rtmpPort'>;
+export type LiveApp = Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'identities' | 'ready' | 'rtmpPort'>;
 
 type AppEnv = { Variables: RequestIdVariables };
 
@@ -73,10 +74,11 @@ export function createApp({ clips, live, publicUrl, corsOrigins, ready, log }: A
   });
 
   app.route('/demo/clips', clipRoutes(clips));
-  const { streams, access, playTokens } = live;
+  const { streams, access, playTokens, identities } = live;
   // There are no HLS routes to point to yet.
   const urls = { publicUrl, rtmpPort: () => live.rtmpPort, hls: false };
   app.route('/v1/streams', streamRoutes({ streams, playTokens, access, urls }));
+  app.route('/v1/identities', identityRoutes({ identities, access }));
   const doors = {
     find: (id: string) => streams.find(id),
     verifyKey: (id: string, key: string) => streams.verifyKey(id, key),

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer, type ServerType } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { blurFile } from '../inference/blur-file.ts';
+import { ImageEngine } from '../inference/image/image-engine.ts';
 import { createApp } from './app.ts';
 import type { ServerConfig } from './config.ts';
 import { Clips } from './demo/clips.ts';
@@ -26,6 +27,7 @@ interface ServerParts {
   readonly sockets: { close(): Promise<void> };
   readonly live: LiveGateway;
   readonly clips: Clips;
+  readonly images: ImageEngine;
 }
 
 /** The running gateway: composes configuration, clips, streams, routes and the servers; closes them in reverse order. */
@@ -41,7 +43,9 @@ export class Server {
       throw new GatewayError('bad-config', `DATA_DIR cannot be written to (${error.code ?? error.message})`);
     });
     const clips = open.adopt(await making, (c) => c.close());
-    const live = open.adopt(await LiveGateway.create(config, log), (l) => l.close());
+    const localModels = { ...models, allowDownload: false };
+    const images = open.adopt(new ImageEngine(localModels, (message) => log.warn(message)), (i) => i.close());
+    const live = open.adopt(await LiveGateway.create(config, images, log), (l) => l.close());
     const { fetch } = createApp({ clips, live, publicUrl, corsOrigins, ready, log });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.
     const http = createAdaptorServer({ fetch, serverOptions: { requestTimeout: 0 } });
@@ -50,7 +54,7 @@ export class Server {
     const { streams, access } = live;
     // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
     const sockets = attachWebSocket(http, { streams, access, allowedOrigins: [], rawPreview, log });
-    return new Server({ http, sockets, live, clips });
+    return new Server({ http, sockets, live, clips, images });
   }
 
   private constructor(parts: ServerParts) {
@@ -75,9 +79,10 @@ export class Server {
   }
 
   async #close(): Promise<void> {
-    const { http, sockets, live, clips } = this.#parts;
+    const { http, sockets, live, clips, images } = this.#parts;
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     await sockets.close();
+    await images.close();
     await Promise.all([live.close(), clips.close()]);
     const timer = setTimeout(() => 'closeAllConnections' in http && http.closeAllConnections(), DRAIN_MS);
     await closed;

@@ -1,14 +1,19 @@
 import type { Logger } from 'pino';
+import type { ImageEngine } from '../../inference/image/image-engine.ts';
 import { createLiveEngine } from '../../inference/live/create-live-engine.ts';
 import { LiveEnginePool } from '../../inference/live/engine-pool.ts';
 import { SfuError } from '../../sfu/errors.ts';
 import { RtmpServer } from '../../sfu/rtmp/rtmp-server.ts';
 import { Sfu } from '../../sfu/sfu.ts';
 import { workerBinaryPath } from '../../sfu/worker-binary/locate.ts';
+import { wantedModels } from '../cli/wanted-models.ts';
 import type { ServerConfig } from '../config.ts';
 import { Database } from '../database/database.ts';
 import { GatewayError } from '../errors.ts';
+import { Identities } from '../identities/identities.ts';
 import { cannotListen } from '../listen.ts';
+import { openVault } from '../secrets/open-vault.ts';
+import type { Vault } from '../secrets/vault.ts';
 import { Access } from './access.ts';
 import { PlayTokens } from './play-tokens.ts';
 import { Pulls } from './pulls.ts';
@@ -23,28 +28,42 @@ export class LiveGateway {
   readonly streams: Streams;
   readonly access: Access;
   readonly playTokens: PlayTokens;
+  readonly identities: Identities;
+  /** Seals what is kept of people. */
+  readonly vault: Vault;
   readonly #sfu: Sfu;
   readonly #rtmp: RtmpServer;
   readonly #open: AsyncDisposableStack;
   #closing: Promise<void> | undefined;
 
   private constructor(
-    parts: { streams: Streams; access: Access; playTokens: PlayTokens; sfu: Sfu; rtmp: RtmpServer },
+    parts: Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'identities' | 'vault'> & {
+      readonly sfu: Sfu;
+      readonly rtmp: RtmpServer;
+    },
     open: AsyncDisposableStack,
   ) {
     this.streams = parts.streams;
     this.access = parts.access;
     this.playTokens = parts.playTokens;
+    this.identities = parts.identities;
+    this.vault = parts.vault;
     this.#sfu = parts.sfu;
     this.#rtmp = parts.rtmp;
     this.#open = open;
   }
 
-  /** @throws GatewayError 'bad-config' | 'cannot-listen' */
-  static async create(config: ServerConfig, log: Logger): Promise<LiveGateway> {
+  /**
+   * @param images borrowed
+   * @throws GatewayError 'bad-config' | 'cannot-listen'
+   */
+  static async create(config: ServerConfig, images: ImageEngine, log: Logger): Promise<LiveGateway> {
     await using open = new AsyncDisposableStack();
-    const { host, dataDir, databaseUrl, modelLocations, allowPrivateSources: allowPrivate } = config;
+    const { host, dataDir, databaseUrl, encryptionKey, modelLocations, allowPrivateSources: allowPrivate } = config;
     const database = open.adopt(await Database.open({ dataDir, databaseUrl, log }), (d) => d.close());
+    const vault = await openVault({ key: encryptionKey, dataDir, bind: host, check: database.sealCheck, log });
+    const { recogniser } = wantedModels(modelLocations);
+    const identities = await Identities.create({ store: database.identities, vault, images, recogniser, log });
     const playTokens = new PlayTokens(database.playTokens);
     const sweep = setInterval(() => {
       database.playTokens.sweep().catch((error) => log.error({ err: error }, 'play tokens could not be swept'));
@@ -59,14 +78,16 @@ export class LiveGateway {
     const streams = await Streams.create({
       sfu,
       store: database.streams,
+      people: identities,
       maxStreams: config.maxStreams,
       log,
       hooks: { added: (live) => pulls.added(live), removed: (live) => pulls.removed(live) },
       checkUrl: (url) => check(url),
     });
+    identities.beforeErasure(({ id }) => streams.forgetPerson(id));
     const rtmp = open.adopt(await openRtmp(config, streams, log), (server) => server.close());
     const access = new Access({ bind: host, playTokens });
-    return new LiveGateway({ streams, access, playTokens, sfu, rtmp }, open.move());
+    return new LiveGateway({ streams, access, playTokens, identities, vault, sfu, rtmp }, open.move());
   }
 
   /** The port that RTMP is listened for on. */
