@@ -80,7 +80,7 @@ describe('a malformed body', () => {
 });
 
 describe('what is well-formed but not possible', () => {
-  test.each([[{ policy: { identities: ['someone'] } }, 'not enrolled']])(
+  test.each([[{ policy: { identities: ['someone'] } }, 'policy.identities.0: nobody is enrolled']])(
     '%j is answered 422',
     async (body, message) => {
       const answer = await make(body);
