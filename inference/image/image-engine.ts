@@ -58,9 +58,15 @@ export class ImageEngine {
     this.#idleMs = idleMs;
   }
 
-  /** The faces of one picture. */
-  async detectFaces(image: Uint8Array, { signal }: ImageOptions = {}): Promise<ImageFaces> {
-    const reply = await this.#ask({ type: 'detect', image }, signal);
+  /**
+   * The faces of one picture.
+   * @param options with `landmarks`, every face has them: those of a model of its own where the detector gives none
+   */
+  async detectFaces(
+    image: Uint8Array,
+    { landmarks = false, signal }: ImageOptions & { readonly landmarks?: boolean } = {},
+  ): Promise<ImageFaces> {
+    const reply = await this.#ask({ type: 'detect', image, landmarks }, signal);
     if (reply.type === 'found') return reply.result;
     throw unexpected(reply);
   }

@@ -65,7 +65,7 @@ export interface ImageAttributes extends ImageResult<AnalysedFace> {
 
 /** What is asked of one picture. */
 export type ImageQuestion =
-  | { readonly type: 'detect'; readonly image: Uint8Array }
+  | { readonly type: 'detect'; readonly image: Uint8Array; readonly landmarks: boolean }
   | { readonly type: 'embed'; readonly image: Uint8Array; readonly thumbnails: boolean }
   | { readonly type: 'analyse'; readonly image: Uint8Array };
 

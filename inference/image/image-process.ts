@@ -31,7 +31,7 @@ class ImageProcess {
     if (!this.#models) throw new InferenceError('run-failed', 'no model is loaded');
     switch (question.type) {
       case 'detect':
-        return { type: 'found', result: await detectFaces(this.#models, question.image) };
+        return { type: 'found', result: await detectFaces(this.#models, question.image, question.landmarks) };
       case 'embed':
         return { type: 'embedded', result: await embedFaces(this.#models, question.image, question.thumbnails) };
       case 'analyse':

@@ -6,10 +6,7 @@ import { openDetector } from '../detect/open-detector.ts';
 import { AgeGenderReader, ExpressionReader } from '../recognise/face-attributes.ts';
 import { FaceEmbedder } from '../recognise/face-embedder.ts';
 import { LandmarkFinder } from '../recognise/landmark-finder.ts';
-
-const LANDMARKS = 'landmarks-68';
-const AGE_GENDER = 'age-gender';
-const EXPRESSION = 'expression';
+import { AGE_GENDER, EXPRESSION, LANDMARKS } from './still-model-names.ts';
 
 const DETECTOR_THREADS = 2;
 /** Of models of single faces, which are too small to share out. */

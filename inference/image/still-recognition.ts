@@ -1,6 +1,4 @@
 import { type Frame, Rational } from 'node-av';
-import type { ModelEntry } from '../../models/manifest.ts';
-import type { Detector } from '../detect/detector.ts';
 import { EvenI420 } from '../media/even-i420.ts';
 import { qualityOf, refusalOf } from '../recognise/look-quality.ts';
 import type { Detection } from '../track/box.ts';
@@ -10,18 +8,17 @@ import type { AnalysedFace, EmbeddedFace, ImageAttributes, ImageEmbeddings, Imag
 import { detectInStill } from './still-detection.ts';
 import type { StillModels } from './still-models.ts';
 
-/** @throws InferenceError as `decodeImage`, `Detector.detect` and `StillModels` do, ModelError; so do the others here */
-export async function detectFaces(models: StillModels, image: Uint8Array): Promise<ImageFaces> {
+/**
+ * @param landmarks whether every face is to have them
+ * @throws InferenceError as `decodeImage`, `Detector.detect` and `StillModels` do, ModelError; so do the others here
+ */
+export async function detectFaces(models: StillModels, image: Uint8Array, landmarks: boolean): Promise<ImageFaces> {
   const startedMs = performance.now();
-  const { entry, detector } = await models.detector();
-  const picture = decodeImage(image);
-  try {
-    const { width, height } = picture;
-    const faces = await detectInStill(detector, entry, picture);
-    return { width, height, faces, model: detector.name, tookMs: performance.now() - startedMs };
-  } finally {
-    picture.free();
-  }
+  const isLeftOpen = (face: Detection) => landmarks && !face.landmarks;
+  const complete = async (picture: Frame, face: Detection) =>
+    isLeftOpen(face) ? withLandmarks(models, picture, face) : face;
+  const { detector: model, ...seen } = await eachFace(models, image, complete, isLeftOpen);
+  return { ...seen, model, tookMs: performance.now() - startedMs };
 }
 
 export async function embedFaces(
@@ -33,7 +30,7 @@ export async function embedFaces(
   const embedder = await models.embedder();
   const { name: model, dimension, thresholds } = embedder;
   const embed = async (picture: Frame, found: Detection): Promise<EmbeddedFace> => {
-    const detection = found.landmarks ? found : await (await models.landmarkFinder()).complete(picture, found);
+    const detection = await withLandmarks(models, picture, found);
     const thumbnail = thumbnails ? faceThumbnail(picture, detection) : null;
     const look = embedder.look(picture, detection);
     if (!look) return { detection, quality: 0, refusal: 'no-landmarks', embedding: null, thumbnail };
@@ -57,31 +54,37 @@ export async function analyseFaces(models: StillModels, image: Uint8Array): Prom
   return { ...(await eachFace(models, image, analyse)), tookMs: performance.now() - startedMs };
 }
 
-/** Finds the faces of a picture, then looks at one after the other in the picture as I420. */
+/** The model that finds them is loaded only where it is needed. */
+async function withLandmarks(models: StillModels, picture: Frame, face: Detection): Promise<Detection> {
+  return face.landmarks ? face : (await models.landmarkFinder()).complete(picture, face);
+}
+
+/**
+ * Finds the faces of a picture, then looks at one after the other.
+ * @param isSeenAsI420 whether that takes the picture as I420, of even sides
+ */
 async function eachFace<T>(
   models: StillModels,
   image: Uint8Array,
   look: (picture: Frame, face: Detection) => Promise<T>,
+  isSeenAsI420: (face: Detection) => boolean = () => true,
 ): Promise<{ width: number; height: number; detector: string; faces: T[] }> {
   const { entry, detector } = await models.detector();
-  const [picture, found] = await detected(detector, entry, decodeImage(image));
+  let picture: Frame | null = decodeImage(image);
+  const { width, height } = picture;
   try {
-    const { width, height } = picture;
+    const found = await detectInStill(detector, entry, picture);
+    if (found.some(isSeenAsI420)) {
+      const decoded = picture;
+      picture = null;
+      picture = toI420(decoded);
+    }
     const faces: T[] = [];
     for (const face of found) faces.push(await look(picture, face));
     return { width, height, detector: detector.name, faces };
   } finally {
-    picture.free();
+    picture?.free();
   }
-}
-
-/** Takes a picture over and gives back one that is the caller's: where there are faces, one of even sides as I420. */
-async function detected(detector: Detector, entry: ModelEntry, picture: Frame): Promise<[Frame, Detection[]]> {
-  const found = await detectInStill(detector, entry, picture).catch((error) => {
-    picture.free();
-    throw error;
-  });
-  return [found.length > 0 ? toI420(picture) : picture, found];
 }
 
 /** Takes a picture over. */

@@ -1,0 +1,108 @@
+import { GatewayError } from '../errors.ts';
+import type { Still } from './stills.ts';
+
+/** Parts of a form, or fields of an object: the contract's largest has 33. */
+const MAX_PARTS = 64;
+
+/** The pictures of a request by the name of their field, less the `[]` at its end, in the order in which they came. */
+export type ImageFields = ReadonlyMap<string, readonly Still[]>;
+
+/**
+ * Takes the pictures out of a body: the files of a form (multipart/form-data), or the base64 strings, and lists of such,
+ * of a JSON object. Fields that hold no picture are left out. What the pictures are is not looked at.
+ * @throws GatewayError 'unsupported-media-type' | 'bad-request'
+ */
+export async function imagesOf(body: Buffer, contentType: string): Promise<ImageFields> {
+  const type = contentType.split(';')[0]!.trim().toLowerCase();
+  if (type === 'multipart/form-data') return named(await filesOf(body, contentType));
+  if (type === 'application/json') return named(base64sOf(body));
+  const message = 'send multipart/form-data, or application/json with the pictures in base64';
+  throw new GatewayError('unsupported-media-type', message);
+}
+
+type Picture = readonly [field: string, bytes: Uint8Array];
+
+async function filesOf(body: Buffer, contentType: string): Promise<Picture[]> {
+  // Before it is taken apart: each part costs more memory than it has bytes.
+  checkParts(body, contentType);
+  let form: FormData;
+  try {
+    form = await new Response(body as Buffer<ArrayBuffer>, { headers: { 'content-type': contentType } }).formData();
+  } catch (error) {
+    throw new GatewayError('bad-request', 'the body is not a form', { cause: error });
+  }
+  const pictures: Picture[] = [];
+  for (const [field, value] of form) {
+    if (typeof value !== 'string') pictures.push([field, await value.bytes()]);
+  }
+  return pictures;
+}
+
+/** @see RFC 2046 §5.1.1 */
+function checkParts(body: Buffer, contentType: string): void {
+  const [, quoted, bare] = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType) ?? [];
+  const boundary = quoted ?? bare;
+  if (boundary === undefined) throw new GatewayError('bad-request', 'the form has no boundary in its Content-Type');
+  let parts = 0;
+  for (let at = body.indexOf(`--${boundary}`); at >= 0; at = body.indexOf(`--${boundary}`, at + 1)) {
+    // The last one ends the form.
+    if (parts++ > MAX_PARTS) throw new GatewayError('bad-request', `the form has more than ${MAX_PARTS} parts`);
+  }
+}
+
+function base64sOf(body: Buffer): Picture[] {
+  const object = objectOf(body);
+  const fields = Object.entries(object).slice(0, MAX_PARTS);
+  return fields.flatMap(([field, value]) => {
+    if (typeof value === 'string') return [[field, bytesOf(value, field)]];
+    if (!Array.isArray(value)) return [];
+    if (value.length > MAX_PARTS) throw new GatewayError('bad-request', `${shown(field)} has more than ${MAX_PARTS}`);
+    return value.map((item, i): Picture => [field, bytesOf(item, `${field}[${i}]`)]);
+  });
+}
+
+function objectOf(body: Buffer): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    // V8's message quotes what it could not read.
+    throw new GatewayError('bad-request', 'the body is not JSON', { cause: error });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new GatewayError('bad-request', 'the body is not a JSON object');
+  }
+  return value;
+}
+
+/** RFC 4648 §4 or §5, and as a data: URL. Node skips over what is no base64, so the length tells whether all of it was. */
+function bytesOf(value: unknown, field: string): Uint8Array {
+  if (typeof value !== 'string') throw new GatewayError('bad-request', `${shown(field)}: must be a picture in base64`);
+  const [head] = /^data:[^,]{0,100};base64,/.exec(value) ?? [''];
+  // Some write it in lines.
+  const text = value
+    .slice(head.length)
+    .replace(/\s+/g, '')
+    .replace(/={1,2}$/, '');
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length !== Math.floor((text.length * 3) / 4) || text.length % 4 === 1) {
+    throw new GatewayError('bad-request', `${shown(field)}: is not base64`);
+  }
+  return bytes;
+}
+
+function named(pictures: readonly Picture[]): ImageFields {
+  const fields = new Map<string, Still[]>();
+  for (const [field, bytes] of pictures) {
+    const key = field.replace(/\[\]$/, '');
+    const stills = fields.get(key) ?? [];
+    stills.push({ name: `${shown(key)}[${stills.length}]`, bytes });
+    fields.set(key, stills);
+  }
+  return fields;
+}
+
+/** A field's name as it may be repeated in an error. */
+function shown(field: string): string {
+  return field.replace(/[^\x20-\x7e]/g, '?').slice(0, 40);
+}
