@@ -1,3 +1,4 @@
+import type { FaceVerdict } from '../recognise/face-verdict.ts';
 import type { Cover } from '../track/coverage.ts';
 import type { LiveFace } from './live-engine.ts';
 
@@ -5,6 +6,8 @@ import type { LiveFace } from './live-engine.ts';
 const REMEMBERED_PICTURES = 90;
 /** More faces than this are not told of. */
 const MAX_FACES = 200;
+
+const COVERED: FaceVerdict = { visible: false, reason: 'policy', identity: null };
 
 interface Seen {
   firstSeenPts: number;
@@ -23,30 +26,26 @@ export class FacesOnScreen {
     return this.#faces;
   }
 
-  /** Notes what was covered and what was shown in the picture that leaves. */
-  update(pts: number, covers: readonly Cover[], shown: readonly Cover[]): void {
+  /** Notes the faces of the picture that leaves, and what was decided about each. */
+  update(pts: number, all: readonly Cover[], verdicts: ReadonlyMap<number, FaceVerdict>): void {
     this.#pictures++;
     const faces: LiveFace[] = [];
     const listed = new Set<number>();
-    for (const [group, visible] of [
-      [covers, false],
-      [shown, true],
-    ] as const) {
-      for (const { track, box, score } of group) {
-        // A face covered on two paths at once is told of at the likelier place, which comes first.
-        if (listed.has(track) || faces.length >= MAX_FACES) continue;
-        listed.add(track);
-        const seen = this.#note(track, score, pts);
-        faces.push({
-          track,
-          box: [whole(box.x), whole(box.y), whole(box.w), whole(box.h)],
-          score: Math.round(seen.score * 100) / 100,
-          visible,
-          identity: null,
-          reason: visible ? 'pinned' : 'policy',
-          firstSeenPts: seen.firstSeenPts,
-        });
-      }
+    for (const { track, box, score } of all) {
+      // A face covered on two paths at once is told of at the likelier place, which comes first.
+      if (listed.has(track) || faces.length >= MAX_FACES) continue;
+      listed.add(track);
+      const seen = this.#note(track, score, pts);
+      const { visible, reason, identity } = verdicts.get(track) ?? COVERED;
+      faces.push({
+        track,
+        box: [whole(box.x), whole(box.y), whole(box.w), whole(box.h)],
+        score: hundredth(seen.score),
+        visible,
+        identity: identity && { id: identity.id, similarity: hundredth(identity.similarity) },
+        reason,
+        firstSeenPts: seen.firstSeenPts,
+      });
     }
     this.#faces = faces;
     for (const [track, { at }] of this.#known) {
@@ -71,6 +70,10 @@ export class FacesOnScreen {
     this.#known.set(track, seen);
     return seen;
   }
+}
+
+function hundredth(value: number): number {
+  return Math.round(value * 100) / 100;
 }
 
 function whole(value: number): number {

@@ -1,5 +1,6 @@
 import { AV_LOG_QUIET, Log } from 'node-av';
 import { ModelError } from '../../models/errors.ts';
+import type { ModelLocations } from '../../models/locations.ts';
 import type { ModelEntry } from '../../models/manifest.ts';
 import { resolveDetector } from '../../models/resolve.ts';
 import type { Detector } from '../detect/detector.ts';
@@ -9,6 +10,7 @@ import { asInferenceError } from '../errors.ts';
 import type { CodedAudio } from './coded-media.ts';
 import type { EngineStart, FromEngine, Taken, ToEngine } from './engine-messages.ts';
 import { LiveJob } from './live-job.ts';
+import { openRecogniser } from './open-recogniser.ts';
 import { OpusTranscoder } from './opus-transcoder.ts';
 
 // The entry point of a live engine's own process: it prepares its model, waits for a stream, and works until it is killed.
@@ -20,7 +22,7 @@ const STATS_INTERVAL_MS = 1000;
 class EngineProcess {
   readonly #taken = { video: 0, audio: 0 };
   #told: Taken = { video: 0, audio: 0 };
-  #model: { entry: ModelEntry; detector: Detector } | undefined;
+  #model: { entry: ModelEntry; detector: Detector; models: ModelLocations } | undefined;
   #job: LiveJob | undefined;
   #opus: OpusTranscoder | null = null;
 
@@ -62,9 +64,9 @@ class EngineProcess {
     }
   }
 
-  async #prepare(models: Extract<ToEngine, { type: 'prepare' }>['models']): Promise<void> {
+  async #prepare(models: ModelLocations): Promise<void> {
     const { entry, bytes } = await resolveDetector(models, () => undefined);
-    this.#model = { entry, detector: await openDetector(entry, bytes, DETECTOR_THREADS) };
+    this.#model = { entry, detector: await openDetector(entry, bytes, DETECTOR_THREADS), models };
     tell({ type: 'prepared' });
   }
 
@@ -73,7 +75,8 @@ class EngineProcess {
     if (!model || this.#job) return;
     try {
       this.#opus = options.audio && OpusTranscoder.open(options.audio);
-      const job = new LiveJob(options, model.detector, liveTuning(model.entry), {
+      const recogniser = (needsLandmarks: boolean) => openRecogniser(model.models, needsLandmarks);
+      const job = new LiveJob(options, model.detector, liveTuning(model.entry), recogniser, {
         onVideo: (frame) => tell({ type: 'video', frame, taken: this.#takenNow() }),
         onTaken: () => {
           this.#taken.video++;

@@ -2,13 +2,14 @@ import type { ModelLocations } from '../../models/locations.ts';
 import type { Redacted } from '../blur/redacted.ts';
 import type { InferenceError } from '../errors.ts';
 import type { BlurPolicy, PeoplePolicy } from '../policy.ts';
+import type { FaceReason } from '../recognise/face-verdict.ts';
 import type { AudioFormat, CodedAudio, CodedVideo, VideoCodec } from './coded-media.ts';
 
 /** How a live stream is blurred. */
 export interface LivePolicy extends BlurPolicy {
   /** Frames held back so that detections bracket them: 0..15. */
   readonly lookaheadFrames: number;
-  /** Who may be seen; absent: nobody. */
+  /** Who may be seen; absent: nobody. An engine keeps copies of embeddings, and erases those of people who are listed no more. */
   readonly people?: PeoplePolicy;
 }
 
@@ -35,8 +36,8 @@ export interface LiveFace {
   readonly visible: boolean;
   /** The person it was told to be, and how alike they are, 0..1. */
   readonly identity: { readonly id: string; readonly similarity: number } | null;
-  /** Why it is covered or not, e.g. 'policy' or 'pinned'. */
-  readonly reason: string;
+  /** Why it is covered or not. */
+  readonly reason: FaceReason;
   /** Of the picture in which it was first seen. */
   readonly firstSeenPts: number;
 }
@@ -63,8 +64,21 @@ export interface EngineStats {
   /** Detection runs on every so many-th frame now. */
   readonly detectEveryFrames: number;
   readonly detector: string;
+  readonly recognition: RecognitionStats;
   /** Median time of a frame of the last second in each stage, in ms; null where none passed. */
   readonly stageMs: Readonly<Record<EngineStage, number | null>>;
+}
+
+/** What there is to tell of recognition; it begins once people are listed, or a face is pinned. */
+export interface RecognitionStats {
+  /** The recogniser's name in the manifest; null until it is loaded. */
+  readonly recogniser: string | null;
+  /** Faces embedded a second, of the last second. */
+  readonly embeddingsPerSecond: number;
+  /** Looks that failed, in all. */
+  readonly failures: number;
+  /** Why nobody is shown though somebody should be, one line; null where nothing is wrong. */
+  readonly problem: string | null;
 }
 
 /**
@@ -102,7 +116,10 @@ export interface LiveEngine {
   markLoss(): void;
   /** From the next frame on. */
   setPolicy(policy: LivePolicy): void;
-  /** Shows or covers the face of one track for as long as that track lives; resolves to false where there is none. */
+  /**
+   * Shows or covers the person whose face a track is, for as long as the engine lives; until looks have told who that is,
+   * the face for as long as it is sure to be the same. Resolves to false where there is no such track.
+   */
   setVisible(track: number, visible: boolean): Promise<boolean>;
   /** The next picture that leaves is a keyframe. */
   requestKeyframe(): void;

@@ -3,16 +3,18 @@ import { timedDetector } from '../detect/timed-detector.ts';
 import type { LiveTuning } from '../detect/tuning.ts';
 import { asInferenceError } from '../errors.ts';
 import { closeFrame, type VideoFrame } from '../media/video-frame.ts';
-import { BlurPipeline, type RedactedPicture } from '../pipeline.ts';
+import { BlurPipeline, type JudgedPicture } from '../pipeline.ts';
 import type { CodedVideo } from './coded-media.ts';
 import { DetectionPace } from './detection-pace.ts';
 import { type EngineStart, type FaceWithThumbnail, monotonicMs } from './engine-messages.ts';
 import { EngineMeter } from './engine-meter.ts';
+import { FaceRecognition } from './face-recognition.ts';
 import { FacesOnScreen } from './faces-on-screen.ts';
 import { FrameQueue, type QueuedFrame } from './frame-queue.ts';
 import { LiveDecoder } from './live-decoder.ts';
 import { LiveEncoder } from './live-encoder.ts';
 import type { EngineStats, LiveFace, LivePolicy } from './live-engine.ts';
+import type { OpenRecogniser } from './open-recogniser.ts';
 import { ThumbnailRequests } from './thumbnail-requests.ts';
 
 /** What a job tells whoever runs it. */
@@ -55,6 +57,7 @@ export class LiveJob {
   readonly #encoder: LiveEncoder;
   readonly #pipeline: BlurPipeline;
   readonly #pace: DetectionPace;
+  readonly #recognition: FaceRecognition;
   readonly #screen = new FacesOnScreen();
   readonly #thumbnails = new ThumbnailRequests();
   #isPumping = false;
@@ -73,8 +76,18 @@ export class LiveJob {
   #size = { width: 0, height: 0 };
   #stall: NodeJS.Timeout | undefined;
 
-  /** The detector stays its maker's. @throws InferenceError 'decode-failed' */
-  constructor(options: EngineStart, detector: Detector, tuning: LiveTuning, hooks: LiveJobHooks) {
+  /**
+   * The detector stays its maker's.
+   * @param openRecogniser called once somebody is to be recognised; what it opens is closed with the job
+   * @throws InferenceError 'decode-failed'
+   */
+  constructor(
+    options: EngineStart,
+    detector: Detector,
+    tuning: LiveTuning,
+    openRecogniser: OpenRecogniser,
+    hooks: LiveJobHooks,
+  ) {
     this.#hooks = hooks;
     this.#detector = timedDetector(detector, (ms) => {
       this.#detectMs += ms;
@@ -99,7 +112,10 @@ export class LiveJob {
       minScore: tuning.minScore,
       tracker: tuning.tracker,
       onInspected: (picture, faces) => this.#thumbnails.cut(picture, faces),
+      onSeen: (frame, faces) => this.#recognition.offer(frame, faces),
     });
+    this.#recognition = new FaceRecognition(this.#pipeline.people, openRecogniser);
+    this.#setPeople(policy);
   }
 
   /** Takes a frame over. */
@@ -124,6 +140,13 @@ export class LiveJob {
       windowFrames: lookahead,
       detectEveryFrames: this.#pace.everyFrames,
     });
+    this.#setPeople(policy);
+  }
+
+  #setPeople({ people }: LivePolicy): void {
+    this.#pipeline.change({ people: people ?? null });
+    // What the pipeline keeps are copies, which it erases; what came in a message is nobody's any more.
+    for (const { embeddings } of people?.people ?? []) for (const embedding of embeddings) embedding.fill(0);
   }
 
   setVisible(track: number, visible: boolean): boolean {
@@ -144,12 +167,16 @@ export class LiveJob {
   }
 
   stats(): EngineStats {
-    return this.meter.read({
-      ...this.#size,
-      faces: this.#screen.faces.length,
-      detectEveryFrames: this.#pace.everyFrames,
-      detector: this.#detector.name,
-    });
+    const { name, counts, problem } = this.#recognition;
+    return this.meter.read(
+      {
+        ...this.#size,
+        faces: this.#screen.faces.length,
+        detectEveryFrames: this.#pace.everyFrames,
+        detector: this.#detector.name,
+      },
+      { recogniser: name, ...counts, problem },
+    );
   }
 
   /** Frees what it holds. Not while a frame is being worked on; its process is killed rather than closed. */
@@ -157,6 +184,7 @@ export class LiveJob {
     this.#closed = true;
     clearTimeout(this.#stall);
     this.#pipeline.close();
+    void this.#recognition.close();
     this.#encoder.close();
     this.#decoder.close();
   }
@@ -270,7 +298,7 @@ export class LiveJob {
     if (this.#queue.length > 0) void this.#pump();
   }
 
-  #send({ frame, covers, shown, whole, inspection }: RedactedPicture): void {
+  #send({ frame, covers, shown, verdicts, whole, inspection }: JudgedPicture): void {
     const pts = Number(frame.picture.pts);
     const started = performance.now();
     let coded: CodedVideo | null;
@@ -291,7 +319,7 @@ export class LiveJob {
     this.meter.frames.out++;
     if (whole) this.meter.frames.covered++;
     else if (inspection) this.meter.frames[inspection]++;
-    this.#screen.update(pts, covers, shown);
+    this.#screen.update(pts, [...covers, ...shown], verdicts);
     this.#thumbnails.answer(this.#screen.faces);
     if (started - this.#toldFacesMs < FACES_INTERVAL_MS) return;
     const faces = this.#screen.takeChange();

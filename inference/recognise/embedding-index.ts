@@ -14,6 +14,14 @@ export interface Match {
   readonly similarity: number;
 }
 
+/** Rows from one on to before another. */
+export interface Rows {
+  readonly from: number;
+  readonly to: number;
+}
+
+const NO_ROWS: Rows = { from: 0, to: 0 };
+
 /** Embeddings of unit length, one after the other in one block of memory, and what is most like another one. */
 export class EmbeddingIndex {
   readonly dimension: number;
@@ -80,11 +88,14 @@ export class EmbeddingIndex {
 
   /**
    * The row that is most like an embedding of unit length.
+   * @param leftOut rows that are passed over
    * @returns null where there is none, or the embedding is no numbers
    * @throws InferenceError 'run-failed' for one of another dimension: another model's
    */
-  best(embedding: Float32Array): Match | null {
+  best(embedding: Float32Array, leftOut: Rows = NO_ROWS): Match | null {
     this.#check(embedding);
+    const { from, to } = leftOut;
+    const may = (at: number): boolean => at < this.#size && (at < from || at >= to);
     const { dimension } = this;
     const values = this.#values;
     const padded = this.#size + ((ROWS_AT_A_TIME - (this.#size % ROWS_AT_A_TIME)) % ROWS_AT_A_TIME);
@@ -108,12 +119,26 @@ export class EmbeddingIndex {
         sumC += x * values[c + i]! + y * values[c + i + 1]!;
         sumD += x * values[d + i]! + y * values[d + i + 1]!;
       }
-      if (sumA > best) [best, row] = [sumA, first];
-      if (sumB > best && first + 1 < this.#size) [best, row] = [sumB, first + 1];
-      if (sumC > best && first + 2 < this.#size) [best, row] = [sumC, first + 2];
-      if (sumD > best && first + 3 < this.#size) [best, row] = [sumD, first + 3];
+      if (sumA > best && may(first)) [best, row] = [sumA, first];
+      if (sumB > best && may(first + 1)) [best, row] = [sumB, first + 1];
+      if (sumC > best && may(first + 2)) [best, row] = [sumC, first + 2];
+      if (sumD > best && may(first + 3)) [best, row] = [sumD, first + 3];
     }
     return row < 0 ? null : { row, similarity: clampSimilarity(best) };
+  }
+
+  /** Similarity of two rows, 0..1. */
+  similarityOf(a: number, b: number): number {
+    this.#checkRow(a);
+    const at = a * this.dimension;
+    return this.similarityTo(this.#values.subarray(at, at + this.dimension), b);
+  }
+
+  /** Whether a row is this very embedding. */
+  equals(row: number, embedding: Float32Array): boolean {
+    this.#checkRow(row);
+    const at = row * this.dimension;
+    return embedding.length === this.dimension && embedding.every((value, i) => value === this.#values[at + i]);
   }
 
   #checkRow(row: number): void {

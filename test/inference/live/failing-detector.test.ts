@@ -37,6 +37,7 @@ function makeJob(detector: Detector, lookaheadFrames: number, hooks: Partial<Liv
     },
     detector,
     liveTuning(findModel(loadManifest(), 'yunet-n')),
+    () => Promise.reject(new Error('nobody is to be recognised')),
     {
       onVideo: () => undefined,
       onTaken: () => undefined,
