@@ -10,6 +10,9 @@ const MIN_CORRELATION = 0.5;
 /** Or below these two together: the tones changed and the picture with them. */
 const MIN_TONES_IN_COMMON = 0.5;
 const MIN_CORRELATION_OF_OTHER_TONES = 0.8;
+/** Below this correlation it may still be the same scene, but nobody can say from one of them where faces are in the other:
+ * a whip pan, or damage that the decoder does not tell of. */
+const MIN_CORRELATION_OF_NEIGHBOURS = 0.8;
 /** A picture whose thumbnail varies less than this (luma levels) has nothing to correlate. */
 const MIN_CONTRAST = 4;
 /** The longer side of the luma picture that is looked at. */
@@ -26,6 +29,8 @@ interface Look {
 export interface SceneChange {
   /** A new scene starts with this frame. */
   readonly cut: boolean;
+  /** It may be the same scene, but so different that what is true of one of the two says little of the other. */
+  readonly abrupt: boolean;
   /** How far the whole picture moved, in pixels: of a face that stands still in the world, too. */
   readonly dx: number;
   readonly dy: number;
@@ -49,9 +54,11 @@ export class SceneWatch {
     const look = this.#luma.look(picture);
     const last = this.#last;
     this.#last = look;
-    if (!last || isCut(last, look)) return { cut: true, dx: 0, dy: 0 };
+    const correlation = last ? correlate(last.thumb, look.thumb) : null;
+    if (!last || isCut(last, look, correlation)) return { cut: true, abrupt: true, dx: 0, dy: 0 };
     return {
       cut: false,
+      abrupt: correlation !== null && correlation < MIN_CORRELATION_OF_NEIGHBOURS,
       dx: shiftBetween(last.columns, look.columns) * this.#luma.scaleX,
       dy: shiftBetween(last.rows, look.rows) * this.#luma.scaleY,
     };
@@ -158,10 +165,9 @@ function levelled(sums: Float32Array | Uint32Array, samples: number): Float32Arr
   return Float32Array.from(sums, (sum) => (sum - mean) / samples);
 }
 
-function isCut(a: Look, b: Look): boolean {
+function isCut(a: Look, b: Look, correlation: number | null): boolean {
   let common = 0;
   for (let i = 0; i < BINS; i++) common += Math.min(a.histogram[i]!, b.histogram[i]!);
-  const correlation = correlate(a.thumb, b.thumb);
   if (correlation === null) return common < MIN_TONES_IN_COMMON;
   if (correlation < MIN_CORRELATION) return true;
   return common < MIN_TONES_IN_COMMON && correlation < MIN_CORRELATION_OF_OTHER_TONES;

@@ -92,7 +92,7 @@ describe('camera motion', () => {
   });
 
   test('a flat picture, and a tiny one, are still', () => {
-    expect(observe([() => 100, () => 100])[1]).toEqual({ cut: false, dx: 0, dy: 0 });
+    expect(observe([() => 100, () => 100])[1]).toEqual({ cut: false, abrupt: false, dx: 0, dy: 0 });
     expect(observe([scene, scene], [64, 48])[1]).toMatchObject({ cut: false, dx: 0, dy: 0 });
   });
 });
