@@ -4,12 +4,16 @@ import type { Logger } from 'pino';
 import type { blurFile } from '../inference/blur-file.ts';
 import { ImageEngine } from '../inference/image/image-engine.ts';
 import { createApp } from './app.ts';
+import { wantedModels } from './cli/wanted-models.ts';
 import type { ServerConfig } from './config.ts';
+import { Database } from './database/database.ts';
 import { Clips } from './demo/clips.ts';
 import { GatewayError } from './errors.ts';
+import { Identities } from './identities/identities.ts';
 import { cannotListen } from './listen.ts';
 import { LiveGateway } from './live/live-gateway.ts';
 import { attachWebSocket } from './live/websocket.ts';
+import { openVault } from './secrets/open-vault.ts';
 
 /** Answers in flight may take this long to end when the server closes. */
 const DRAIN_MS = 1000;
@@ -28,6 +32,7 @@ interface ServerParts {
   readonly live: LiveGateway;
   readonly clips: Clips;
   readonly images: ImageEngine;
+  readonly database: Database;
 }
 
 /** The running gateway: composes configuration, clips, streams, routes and the servers; closes them in reverse order. */
@@ -43,9 +48,14 @@ export class Server {
       throw new GatewayError('bad-config', `DATA_DIR cannot be written to (${error.code ?? error.message})`);
     });
     const clips = open.adopt(await making, (c) => c.close());
+    const { host: bind, databaseUrl, encryptionKey: key } = config;
+    const database = open.adopt(await Database.open({ dataDir, databaseUrl, log }), (d) => d.close());
+    const vault = await openVault({ key, dataDir, bind, check: database.sealCheck, log });
     const localModels = { ...models, allowDownload: false };
     const images = open.adopt(new ImageEngine(localModels, (message) => log.warn(message)), (i) => i.close());
-    const live = open.adopt(await LiveGateway.create(config, images, log), (l) => l.close());
+    const { recogniser } = wantedModels(models);
+    const identities = await Identities.create({ store: database.identities, vault, images, recogniser, log });
+    const live = open.adopt(await LiveGateway.create(config, { database, identities, log }), (l) => l.close());
     const { fetch } = createApp({ clips, live, publicUrl, corsOrigins, ready, log });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.
     const http = createAdaptorServer({ fetch, serverOptions: { requestTimeout: 0 } });
@@ -54,7 +64,7 @@ export class Server {
     const { streams, access } = live;
     // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
     const sockets = attachWebSocket(http, { streams, access, allowedOrigins: [], rawPreview, log });
-    return new Server({ http, sockets, live, clips, images });
+    return new Server({ http, sockets, live, clips, images, database });
   }
 
   private constructor(parts: ServerParts) {
@@ -79,11 +89,12 @@ export class Server {
   }
 
   async #close(): Promise<void> {
-    const { http, sockets, live, clips, images } = this.#parts;
+    const { http, sockets, live, clips, images, database } = this.#parts;
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     await sockets.close();
     await images.close();
     await Promise.all([live.close(), clips.close()]);
+    await database.close();
     const timer = setTimeout(() => 'closeAllConnections' in http && http.closeAllConnections(), DRAIN_MS);
     await closed;
     clearTimeout(timer);

@@ -1,15 +1,16 @@
-import { type Context, Hono } from 'hono';
-import { GatewayError } from '../errors.ts';
+import { Hono } from 'hono';
 import type { Access } from '../live/access.ts';
 import { page, parse } from '../live/schemas.ts';
+import { Intake } from '../stills/intake.ts';
+import { type BodyLimits, readBody } from '../stills/read-body.ts';
+import { toStillError } from '../stills/still-errors.ts';
 import { readEnrolmentForm } from './enrolment-form.ts';
 import type { Identities, Identity } from './identities.ts';
-import { type BodyLimits, readBody } from './read-body.ts';
 
 /** Twenty photos as phones take them. */
 const BODY_LIMITS: BodyLimits = { maxBytes: 64_000_000, idleMs: 10_000, totalMs: 120_000 };
-/** Enrolments at a time: each may hold a body in memory. */
-const MAX_AT_ONCE = 3;
+/** Enrolments at a time, and what they may hold in memory together. */
+const INTAKE = { maxRequests: 4, maxBytes: 192_000_000 };
 
 export interface IdentityRoutesOptions {
   readonly identities: Identities;
@@ -23,8 +24,11 @@ export interface IdentityRoutesOptions {
  */
 export function identityRoutes({ identities, access, limits = BODY_LIMITS }: IdentityRoutesOptions): Hono {
   const routes = new Hono();
-  let enrolling = 0;
+  const intake = new Intake(INTAKE);
 
+  routes.onError((error) => {
+    throw toStillError(error, 'images[]');
+  });
   routes.use(async (c, next) => {
     await access.requireScope(c, 'operate');
     await next();
@@ -32,19 +36,16 @@ export function identityRoutes({ identities, access, limits = BODY_LIMITS }: Ide
   });
 
   routes.post('/', async (c) => {
-    if (enrolling >= MAX_AT_ONCE) {
-      throw new GatewayError('too-many', 'other people are being enrolled; try again', { retryAfterSeconds: 2 });
-    }
-    enrolling++;
+    const admission = intake.enter();
     try {
-      const { raw } = c.req;
-      const body = await readBody(raw.body, declaredBytes(c), limits);
-      const identity = await identities.enrol(readEnrolmentForm(body, c.req.header('content-type')), raw.signal);
+      const { body, signal } = c.req.raw;
+      const form = await readBody(body, c.req.header('content-length'), admission, limits, signal);
+      const identity = await identities.enrol(readEnrolmentForm(form, c.req.header('content-type')), signal);
       // Whoever gave up while it was stored never learns the id, so nobody else could erase it.
-      if (raw.signal.aborted) await identities.remove(identity.id);
+      if (signal.aborted) await identities.remove(identity.id);
       return c.json(identityView(identity), 201, { Location: `/v1/identities/${identity.id}` });
     } finally {
-      enrolling--;
+      admission.leave();
     }
   });
 
@@ -73,9 +74,4 @@ export function identityRoutes({ identities, access, limits = BODY_LIMITS }: Ide
 function identityView({ id, name, qualities, model, usable, createdAt }: Identity) {
   const images = qualities.map((quality, index) => ({ index, quality, accepted: true }));
   return { id, name, images, model, usable, createdAt: createdAt.toISOString() };
-}
-
-function declaredBytes(c: Context): number | null {
-  const declared = c.req.header('content-length');
-  return declared === undefined ? null : Number(declared);
 }

@@ -1,19 +1,15 @@
 import type { Logger } from 'pino';
-import type { ImageEngine } from '../../inference/image/image-engine.ts';
 import { createLiveEngine } from '../../inference/live/create-live-engine.ts';
 import { LiveEnginePool } from '../../inference/live/engine-pool.ts';
 import { SfuError } from '../../sfu/errors.ts';
 import { RtmpServer } from '../../sfu/rtmp/rtmp-server.ts';
 import { Sfu } from '../../sfu/sfu.ts';
 import { workerBinaryPath } from '../../sfu/worker-binary/locate.ts';
-import { wantedModels } from '../cli/wanted-models.ts';
 import type { ServerConfig } from '../config.ts';
-import { Database } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import { GatewayError } from '../errors.ts';
-import { Identities } from '../identities/identities.ts';
+import type { Identities } from '../identities/identities.ts';
 import { cannotListen } from '../listen.ts';
-import { openVault } from '../secrets/open-vault.ts';
-import type { Vault } from '../secrets/vault.ts';
 import { Access } from './access.ts';
 import { PlayTokens } from './play-tokens.ts';
 import { Pulls } from './pulls.ts';
@@ -23,21 +19,26 @@ import { urlCheck } from './url-check.ts';
 /** Expired play tokens are erased this often. */
 const SWEEP_MS = 10 * 60_000;
 
+/** What the live half works with, borrowed: open for as long as it is. */
+export interface LiveGatewayParts {
+  readonly database: Database;
+  readonly identities: Identities;
+  readonly log: Logger;
+}
+
 /** The live half: what the routes and sockets work on, composed, and closed in reverse order. */
 export class LiveGateway {
   readonly streams: Streams;
   readonly access: Access;
   readonly playTokens: PlayTokens;
   readonly identities: Identities;
-  /** Seals what is kept of people. */
-  readonly vault: Vault;
   readonly #sfu: Sfu;
   readonly #rtmp: RtmpServer;
   readonly #open: AsyncDisposableStack;
   #closing: Promise<void> | undefined;
 
   private constructor(
-    parts: Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'identities' | 'vault'> & {
+    parts: Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'identities'> & {
       readonly sfu: Sfu;
       readonly rtmp: RtmpServer;
     },
@@ -47,23 +48,15 @@ export class LiveGateway {
     this.access = parts.access;
     this.playTokens = parts.playTokens;
     this.identities = parts.identities;
-    this.vault = parts.vault;
     this.#sfu = parts.sfu;
     this.#rtmp = parts.rtmp;
     this.#open = open;
   }
 
-  /**
-   * @param images borrowed
-   * @throws GatewayError 'bad-config' | 'cannot-listen'
-   */
-  static async create(config: ServerConfig, images: ImageEngine, log: Logger): Promise<LiveGateway> {
+  /** @throws GatewayError 'bad-config' | 'cannot-listen' */
+  static async create(config: ServerConfig, { database, identities, log }: LiveGatewayParts): Promise<LiveGateway> {
     await using open = new AsyncDisposableStack();
-    const { host, dataDir, databaseUrl, encryptionKey, modelLocations, allowPrivateSources: allowPrivate } = config;
-    const database = open.adopt(await Database.open({ dataDir, databaseUrl, log }), (d) => d.close());
-    const vault = await openVault({ key: encryptionKey, dataDir, bind: host, check: database.sealCheck, log });
-    const { recogniser } = wantedModels(modelLocations);
-    const identities = await Identities.create({ store: database.identities, vault, images, recogniser, log });
+    const { host, modelLocations, allowPrivateSources: allowPrivate } = config;
     const playTokens = new PlayTokens(database.playTokens);
     const sweep = setInterval(() => {
       database.playTokens.sweep().catch((error) => log.error({ err: error }, 'play tokens could not be swept'));
@@ -87,7 +80,7 @@ export class LiveGateway {
     identities.beforeErasure(({ id }) => streams.forgetPerson(id));
     const rtmp = open.adopt(await openRtmp(config, streams, log), (server) => server.close());
     const access = new Access({ bind: host, playTokens });
-    return new LiveGateway({ streams, access, playTokens, identities, vault, sfu, rtmp }, open.move());
+    return new LiveGateway({ streams, access, playTokens, identities, sfu, rtmp }, open.move());
   }
 
   /** The port that RTMP is listened for on. */
