@@ -1,18 +1,20 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { defaultModelLocations, type ModelLocations } from '../models/locations.ts';
-import { InferenceError } from './errors.ts';
-import type { BlurFileResult, BlurProgress, FileJobOptions } from './file-job.ts';
-import type { FileJobMessage } from './file-job-process.ts';
-import { asOutputError } from './media/output-error.ts';
+import type { Analysis, Verdict } from './analysis/analysis.ts';
+import { decide } from './analysis/decide.ts';
+import type { AnalysedFaces, BlurFileResult } from './file-job.ts';
+import { type JobHooks, runInChild } from './job-child.ts';
 import { chooseOutputKind, type VideoCodec } from './media/output-kind.ts';
-import { type BlurPolicy, makePolicy } from './policy.ts';
+import { type BlurPolicy, makePolicy, type PeoplePolicy } from './policy.ts';
+import { TemporaryOutput, writeWhole } from './temporary-output.ts';
 
-export type { BlurFileResult, BlurProgress } from './file-job.ts';
+export type { BlurFileResult } from './file-job.ts';
+export type { JobHooks as BlurFileHooks } from './job-child.ts';
+export type { BlurProgress } from './job-progress.ts';
 
-export interface BlurFileOptions {
+/** What is written, and how faces are covered in it. */
+export interface RenderOptions {
   readonly input: string;
   /** Its ending chooses the container: .mp4 (and none), .m4v, .mov, .mkv or .webm. */
   readonly output: string;
@@ -23,127 +25,97 @@ export interface BlurFileOptions {
   readonly policy?: Partial<BlurPolicy>;
   /** Where to write the JSON report of who was covered where. */
   readonly report?: string;
+}
+
+export interface BlurFileOptions extends RenderOptions {
   /** Where model files are looked for; the home folder's cache and the repository's surroundings when left out. */
+  readonly models?: ModelLocations;
+  /** Who may be seen: the file is read twice then. Everyone is covered when left out. */
+  readonly people?: PeoplePolicy;
+}
+
+export interface AnalyseFileOptions {
+  readonly input: string;
+  /** Where to write the faces of each frame. */
+  readonly output: string;
+  /** As in `BlurFileOptions`. */
   readonly models?: ModelLocations;
 }
 
-export interface BlurFileHooks {
-  onProgress?(progress: BlurProgress): void;
-  onWarning?(message: string): void;
-  readonly signal?: AbortSignal;
+export interface RenderFileOptions extends RenderOptions {
+  readonly analysis: Analysis;
+  /** Whom to show and when: all else is covered. */
+  readonly verdicts: readonly Verdict[];
+  /** What the report says of how that was decided. */
+  readonly chosen: AnalysedFaces['chosen'];
 }
-
-/** What a crashed process said last is kept up to this many characters. */
-const STDERR_TAIL = 2000;
 
 /**
- * Blurs every face of a video file, in a process of its own. The output appears under its name only when it is whole;
- * nothing is left behind when the job fails or is aborted.
+ * Blurs every face of a video file, but for those of people who may be seen, in a process of its own. The output appears
+ * under its name only when it is whole; nothing is left behind when the job fails or is aborted.
  * @throws InferenceError; `fault` says whose it is
  */
-export async function blurFile(options: BlurFileOptions, hooks: BlurFileHooks = {}): Promise<BlurFileResult> {
-  const policy = makePolicy(options.policy);
-  const kind = chooseOutputKind(options.output, options.codec);
-  const output = temporaryBeside(options.output);
-  const report = options.report ? temporaryBeside(options.report) : null;
-  const job: FileJobOptions = {
-    input: resolve(options.input),
-    output,
-    kind,
-    keepMetadata: options.keepMetadata ?? false,
-    policy,
-    report,
-    models: options.models ?? defaultModelLocations({}),
-  };
-  // Found out now rather than at the end of the work.
-  for (const path of [options.output, options.report]) if (path) await checkReplaceable(path);
+export async function blurFile(options: BlurFileOptions, hooks: JobHooks = {}): Promise<BlurFileResult> {
+  const { people, input, models } = options;
+  if (!people) return render(options, hooks, { models: models ?? defaultModelLocations({}) });
+  // Wrong options are found out before the long look.
+  makePolicy(options.policy);
+  chooseOutputKind(options.output, options.codec);
+  const { path } = new TemporaryOutput(options.output);
   try {
-    const result = await runInChild(job, hooks);
-    if (report && options.report) await publish(report, options.report);
-    await publish(output, options.output);
-    return result;
-  } catch (error) {
-    await Promise.all([output, report].map((path) => path && rm(path, { force: true })));
-    // Nobody but this function knows the temporary names.
-    if (error instanceof InferenceError) {
-      error.message = error.message.replaceAll(output, options.output);
-      if (report && options.report) error.message = error.message.replaceAll(report, options.report);
-    }
-    throw error;
-  }
-}
-
-/** In the same folder, so that the rename at the end is atomic; hidden, and of no kind that a player opens. */
-function temporaryBeside(path: string): string {
-  return join(dirname(resolve(path)), `.${basename(path)}.${randomUUID().slice(0, 8)}.part`);
-}
-
-async function checkReplaceable(path: string): Promise<void> {
-  const info = await stat(path).catch(() => null);
-  if (info?.isDirectory()) throw new InferenceError('output-unwritable', `${path} is a folder`);
-}
-
-async function publish(temporary: string, path: string): Promise<void> {
-  await rename(temporary, path).catch((error: unknown) => {
-    throw asOutputError(error, path);
-  });
-}
-
-async function runInChild(
-  job: FileJobOptions,
-  { onProgress, onWarning, signal }: BlurFileHooks,
-): Promise<BlurFileResult> {
-  if (signal?.aborted) throw new InferenceError('aborted', 'stopped before it started');
-  const child = fork(join(import.meta.dirname, 'file-job-process.ts'), {
-    serialization: 'advanced',
-    execArgv: [],
-    // What parses strangers' files gets none of our environment. One heap a thread, glibc's habit, would keep tens of
-    // megabytes that nobody uses; SVT-AV1 tells of errors only.
-    env: { MALLOC_ARENA_MAX: '2', SVT_LOG: '1' },
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
-  const abort = () => child.kill('SIGKILL');
-  signal?.addEventListener('abort', abort, { once: true });
-  let lastWords = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    lastWords = (lastWords + text).slice(-STDERR_TAIL);
-  });
-  try {
-    return await new Promise<BlurFileResult>((fulfil, reject) => {
-      let end: FileJobMessage | undefined;
-      child.on('message', (message: FileJobMessage) => {
-        if (message.type === 'progress') onProgress?.(message.progress);
-        else if (message.type === 'warning') onWarning?.(message.message);
-        else {
-          end = message;
-          child.kill('SIGKILL');
-        }
-      });
-      child.once('error', (cause) =>
-        reject(new InferenceError('child-died', `no process for the job: ${cause.message}`, { cause })),
-      );
-      // 'close' comes after the exit and after all its output was read: nothing holds the files any more.
-      child.once('close', (code, killedBy) => {
-        if (end?.type === 'done') fulfil(end.result);
-        else if (signal?.aborted) reject(new InferenceError('aborted', 'stopped'));
-        else if (end?.type === 'failed') reject(failureOf(end));
-        else
-          reject(new InferenceError('child-died', `the job's process died (${killedBy ?? code}) ${lastWords.trim()}`));
-      });
-      child.send(job, (error) => error && child.kill('SIGKILL'));
-    });
+    const analysis = await analyseFile({ input, output: path, ...(models && { models }) }, hooks);
+    const chosen = { mode: people.mode, identities: people.people.map(({ id }) => id) };
+    return await renderFile({ ...options, analysis, verdicts: decide(analysis, people), chosen }, hooks);
   } finally {
-    signal?.removeEventListener('abort', abort);
-    reap(child);
+    await rm(path, { force: true });
   }
 }
 
-function failureOf({ code, message, stack }: Extract<FileJobMessage, { type: 'failed' }>): InferenceError {
-  const error = new InferenceError(code, message);
-  error.stack = stack;
-  return error;
+/**
+ * Finds the faces of a video file in each frame and the people in all of it, in a process of its own.
+ * @returns what was found; the file that was written belongs to it, the caller's to remove
+ * @throws InferenceError
+ */
+export async function analyseFile(
+  { input, output, models }: AnalyseFileOptions,
+  hooks: JobHooks = {},
+): Promise<Analysis> {
+  const faces = new TemporaryOutput(output);
+  return writeWhole([faces], async () => {
+    const options = { input: resolve(input), output: faces.path, models: models ?? defaultModelLocations({}) };
+    const analysis = await runInChild({ kind: 'analyse', options }, hooks);
+    return { ...analysis, path: resolve(output) };
+  });
 }
 
-function reap(child: ChildProcess): void {
-  if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+/**
+ * Blurs the faces of a video file that an analysis found, but for those that verdicts show, in a process of its own. A
+ * frame that is not the one that was analysed is covered whole.
+ * @throws InferenceError as `blurFile`; 'input-missing' | 'input-unreadable' where the analysis' file is not as it was written
+ */
+export async function renderFile(options: RenderFileOptions, hooks: JobHooks = {}): Promise<BlurFileResult> {
+  const { analysis, verdicts, chosen } = options;
+  const { path, detector, recogniser } = analysis;
+  const analysed = { path, detector, recogniser, verdicts, chosen };
+  return render(options, hooks, { models: defaultModelLocations({}), analysed });
+}
+
+async function render(
+  options: RenderOptions,
+  hooks: JobHooks,
+  how: { readonly models: ModelLocations; readonly analysed?: AnalysedFaces },
+): Promise<BlurFileResult> {
+  const output = new TemporaryOutput(options.output);
+  const report = options.report ? new TemporaryOutput(options.report) : null;
+  const job = {
+    input: resolve(options.input),
+    output: output.path,
+    kind: chooseOutputKind(options.output, options.codec),
+    keepMetadata: options.keepMetadata ?? false,
+    policy: makePolicy(options.policy),
+    report: report?.path ?? null,
+    ...how,
+  };
+  const outputs = report ? [report, output] : [output];
+  return writeWhole(outputs, () => runInChild({ kind: 'blur', options: job }, hooks));
 }

@@ -1,12 +1,16 @@
 import type { Packet, Stream } from 'node-av';
 import type { ModelLocations } from '../models/locations.ts';
 import { resolveDetector } from '../models/resolve.ts';
-import type { Detector } from './detect/detector.ts';
+import { AnalysedPipeline } from './analysis/analysed-pipeline.ts';
+import type { Verdict } from './analysis/analysis.ts';
+import { VerdictIndex } from './analysis/verdict-index.ts';
 import { openDetector } from './detect/open-detector.ts';
-import { type FileTuning, fileTuning } from './detect/tuning.ts';
+import { fileTuning } from './detect/tuning.ts';
 import { InferenceError } from './errors.ts';
+import { type FrameRate, fileInspection, frameRateOf, isFarFrom, TRACK_LIFE_SECONDS } from './file-inspection.ts';
 import { FrameSink } from './frame-sink.ts';
 import { FrameSource } from './frame-source.ts';
+import { type BlurProgress, ProgressClock } from './job-progress.ts';
 import { AudioTrack } from './media/audio-track.ts';
 import { descriptiveTags } from './media/descriptive-tags.ts';
 import { InputFile } from './media/input-file.ts';
@@ -18,7 +22,7 @@ import { VideoEncoder } from './media/video-encoder.ts';
 import { pictureBytes, type VideoFrame } from './media/video-frame.ts';
 import { BlurPipeline, type RedactedPicture } from './pipeline.ts';
 import type { BlurPolicy } from './policy.ts';
-import { ReportWriter } from './report-writer.ts';
+import { type ReportSummary, ReportWriter } from './report-writer.ts';
 
 export interface FileJobOptions {
   readonly input: string;
@@ -31,23 +35,29 @@ export interface FileJobOptions {
   /** Where to write the report, likewise; null for none. */
   readonly report: string | null;
   readonly models: ModelLocations;
+  /** What an analysis found and what was decided by it; without it the file is looked at now, and everyone covered. */
+  readonly analysed?: AnalysedFaces;
 }
 
-export interface BlurProgress {
-  readonly stage: 'starting' | 'blurring' | 'finishing';
-  /** Frames done. */
-  readonly frames: number;
-  readonly totalFrames: number | null;
-  /** Frames a second, lately. */
-  readonly fps: number;
-  readonly etaMs: number | null;
+/** Faces that are known already. */
+export interface AnalysedFaces {
+  /** The analysis' file. */
+  readonly path: string;
+  /** The models that made it, by their names in the manifest. */
+  readonly detector: string;
+  readonly recogniser: string;
+  readonly verdicts: readonly Verdict[];
+  /** What the report says of the policy. */
+  readonly chosen: ReportSummary['chosen'];
 }
 
 export interface BlurFileResult {
   readonly frames: number;
   readonly durationMs: number;
-  /** Tracks that were covered. */
+  /** Tracks that were covered, all the time or some of it. */
   readonly faces: number;
+  /** Tracks that were left as they are for some of the time; only where people were told apart. */
+  readonly shown?: number;
   readonly width: number;
   readonly height: number;
   readonly fps: number;
@@ -57,25 +67,22 @@ export interface BlurFileResult {
   readonly coveredWhole: number;
 }
 
+/** Decoded frames go in, and come out redacted, in order. */
+interface FramePipeline {
+  readonly failures: { readonly count: number; readonly last: unknown };
+  /** Frames that are not what was analysed. */
+  readonly changedFrames?: number;
+  push(frame: VideoFrame): Promise<RedactedPicture[]>;
+  /** Frames are missing before the next one. */
+  gap(): Promise<void>;
+  flush(): AsyncIterable<RedactedPicture>;
+}
+
 export interface FileJobHooks {
   onProgress(progress: BlurProgress): void;
   onWarning(message: string): void;
 }
 
-/** How far a face found late is covered backwards, and how long one out of sight stays covered. */
-const WINDOW_SECONDS = 2;
-const LOST_SECONDS = 1;
-/** The window never holds more pictures than fit here. */
-const WINDOW_BYTES = 160 * 2 ** 20;
-const DEFAULT_FPS = 30;
-/** A header that names fewer or more frames a second than these is not believed. */
-const MIN_FPS = 0.01;
-const MAX_FPS = 1000;
-/** Between two pictures further apart anything may have happened: both are looked at. Seconds. */
-const MAX_UNSEEN_SECONDS = 0.5;
-/** So many pictures apart are two looks at most, whatever rate a header names; where none is believed, all are seen. */
-const MAX_DETECT_EVERY_FRAMES = 20;
-const PROGRESS_INTERVAL_MS = 200;
 /** Threads of each part: more of them only get in each other's way on two cores. */
 const DETECTOR_THREADS = 1;
 const DECODER_THREADS = 2;
@@ -106,7 +113,8 @@ const ADAPTED: Readonly<Record<Adaptation, string>> = {
 export class FileJob {
   readonly #options: FileJobOptions;
   readonly #hooks: FileJobHooks;
-  readonly #tracks = new Set<number>();
+  readonly #covered = new Set<number>();
+  readonly #shown = new Set<number>();
   readonly #earlyAudio: Packet[] = [];
   readonly #audio = new Map<number, AudioTrack>();
   /** Whether the header and all early packets are written, so that audio need not wait. */
@@ -125,8 +133,6 @@ export class FileJob {
   async run(): Promise<BlurFileResult> {
     await using open = new AsyncDisposableStack();
     const input = open.adopt(await InputFile.open(this.#options.input), (file) => file.close());
-    const { entry, bytes } = await resolveDetector(this.#options.models, (message) => this.#hooks.onWarning(message));
-    const detector = open.adopt(await openDetector(entry, bytes, DETECTOR_THREADS), (d) => d.close());
     const decoder = open.adopt(await VideoDecoder.open(input.video, input.displayMatrix, DECODER_THREADS), (d) =>
       d.close(),
     );
@@ -136,8 +142,8 @@ export class FileJob {
     if (!first)
       throw new InferenceError('input-not-video', `${this.#options.input} holds no picture that can be decoded`);
     const { width, height } = first.picture;
-    const saidFps = frameRateOf(input);
-    const fps = saidFps ?? DEFAULT_FPS;
+    const rate = frameRateOf(input);
+    const { fps } = rate;
     const { kind, keepMetadata } = this.#options;
     const tags = keepMetadata ? descriptiveTags(input.tags) : {};
     const output = open.adopt(await OutputFile.create(this.#options.output, kind.container, tags), (file) =>
@@ -151,18 +157,19 @@ export class FileJob {
       await this.#writeAudio(packet);
     this.#audioFlows = true;
 
-    const tuning = fileTuning(entry);
-    const pipeline = open.adopt(this.#makePipeline(detector, tuning, first, saidFps), (p) => p.close());
-    const { report: reportPath } = this.#options;
-    const report = reportPath ? open.adopt(await ReportWriter.create(reportPath), (r) => r.close()) : null;
+    const { pipeline, detector } = await this.#openPipeline(rate, first, open);
+    const { analysed, report: reportPath } = this.#options;
+    const verdicts = new VerdictIndex(analysed?.verdicts ?? []);
+    const report = reportPath ? open.adopt(await ReportWriter.create(reportPath, verdicts), (r) => r.close()) : null;
     const sink = open.adopt(new FrameSink(encoder, output, videoTrack), (s) => s.close());
-    const progress = new ProgressClock(input.expectedFrames, (p) => this.#hooks.onProgress(p));
+    const progress = new ProgressClock(input.expectedFrames, 'blurring', (p) => this.#hooks.onProgress(p));
 
     const drain = async (pictures: RedactedPicture[]): Promise<void> => {
-      for (const { frame, covers, whole } of pictures) {
-        for (const { track } of covers) this.#tracks.add(track);
+      for (const { frame, covers, shown, whole } of pictures) {
+        for (const { track } of covers) this.#covered.add(track);
+        for (const { track } of shown) this.#shown.add(track);
         if (whole) this.#coveredWhole++;
-        await report?.add(frame.index, covers, Math.ceil(fps * (WINDOW_SECONDS + LOST_SECONDS)));
+        await report?.add(frame.index, covers, shown, Math.ceil(fps * TRACK_LIFE_SECONDS));
         await sink.push(frame);
         progress.tick(++this.#frames);
       }
@@ -171,7 +178,7 @@ export class FileJob {
     let lastPts = first.picture.pts;
     for (let frame: VideoFrame | null = first; frame; frame = await source.next()) {
       this.#firstPts ??= frame.picture.pts;
-      if (Number(frame.picture.pts - lastPts) * num > MAX_UNSEEN_SECONDS * den) await pipeline.gap();
+      if (isFarFrom(lastPts, frame, input)) await pipeline.gap();
       lastPts = frame.picture.pts;
       this.#endPts = frame.picture.pts + frame.picture.duration;
       await drain(await pipeline.push(frame));
@@ -187,16 +194,25 @@ export class FileJob {
 
     const adaptations = [...decoder.adaptations];
     for (const adaptation of adaptations) this.#hooks.onWarning(ADAPTED[adaptation]);
+    const { changedFrames = 0 } = pipeline;
+    if (changedFrames > 0) {
+      this.#hooks.onWarning(
+        `${changedFrames} frames are not as they were analysed: did the file change? They are covered whole`,
+      );
+    }
     const durationMs = (Number(this.#endPts - (this.#firstPts ?? 0n)) * num * 1000) / den;
     const figures = { width, height, fps, frames: this.#frames, durationMs: Math.round(durationMs) };
     await report?.finish({
       input: { path: this.#options.input, ...figures },
       output: { path: this.#options.output },
-      detector: detector.name,
+      detector,
+      recogniser: analysed?.recogniser ?? null,
       policy: this.#options.policy,
+      chosen: analysed?.chosen ?? { mode: 'all', identities: [] },
       adaptations,
     });
-    return { ...figures, faces: this.#tracks.size, detector: detector.name, coveredWhole: this.#coveredWhole };
+    const result = { ...figures, faces: this.#covered.size, detector, coveredWhole: this.#coveredWhole };
+    return analysed ? { ...result, shown: this.#shown.size } : result;
   }
 
   #openEncoder(input: InputFile, like: VideoFrame): Promise<VideoEncoder> {
@@ -206,12 +222,30 @@ export class FileJob {
     return VideoEncoder.open(like, {
       codec,
       timeBase: input.video.timeBase,
-      frameRate: frameRateOf(input) === null ? { num: 0, den: 1 } : input.video.avgFrameRate,
+      frameRate: frameRateOf(input).said === null ? { num: 0, den: 1 } : input.video.avgFrameRate,
       threads: isLarge ? 1 : ENCODER_THREADS,
       ...ENCODERS[codec],
       ...(isLarge && codec === 'h264' && { tuning: LARGE_H264_TUNING }),
       maxBitrateBps: bitRate === null ? null : Math.max(MIN_BITRATE_CAP_BPS, bitRate * MAX_BITRATE_RATIO),
     });
+  }
+
+  /** What makes decoded frames redacted ones, and the name of the detector that says where faces are. */
+  async #openPipeline(
+    rate: FrameRate,
+    first: VideoFrame,
+    open: AsyncDisposableStack,
+  ): Promise<{ pipeline: FramePipeline; detector: string }> {
+    const { analysed, models, policy } = this.#options;
+    if (analysed) {
+      const known = open.adopt(await AnalysedPipeline.open({ ...analysed, policy }), (p) => p.close());
+      return { pipeline: known, detector: analysed.detector };
+    }
+    const { entry, bytes } = await resolveDetector(models, (message) => this.#hooks.onWarning(message));
+    const detector = open.adopt(await openDetector(entry, bytes, DETECTOR_THREADS), (d) => d.close());
+    const inspection = fileInspection(detector, fileTuning(entry), rate, first);
+    const looking = open.adopt(new BlurPipeline({ ...inspection, policy }), (p) => p.close());
+    return { pipeline: looking, detector: detector.name };
   }
 
   async #openAudio(input: InputFile, output: OutputFile, open: AsyncDisposableStack): Promise<void> {
@@ -236,27 +270,6 @@ export class FileJob {
     }
   }
 
-  #makePipeline(detector: Detector, tuning: FileTuning, like: VideoFrame, saidFps: number | null): BlurPipeline {
-    const fps = saidFps ?? DEFAULT_FPS;
-    const fits = Math.floor(WINDOW_BYTES / pictureBytes(like));
-    const everyFrames = saidFps === null ? 1 : Math.max(1, Math.round(fps * tuning.detectEverySeconds));
-    const detectEveryFrames = Math.min(MAX_DETECT_EVERY_FRAMES, everyFrames);
-    return new BlurPipeline({
-      detector,
-      policy: this.#options.policy,
-      detectEveryFrames,
-      looksBeside: true,
-      inputPx: tuning.inputPx,
-      sharpEveryFrames: tuning.sharpEverySeconds > 0 ? Math.max(1, Math.round(fps * tuning.sharpEverySeconds)) : 0,
-      sharpInputPx: tuning.sharpInputPx,
-      sharpTiles: tuning.sharpTiles,
-      turnEveryFrames: Math.round(fps * tuning.turnEverySeconds),
-      minScore: tuning.minScore,
-      windowFrames: Math.max(detectEveryFrames, Math.min(Math.round(fps * WINDOW_SECONDS), fits)),
-      tracker: { ...tuning.tracker, maxLostFrames: Math.ceil(fps * LOST_SECONDS) },
-    });
-  }
-
   async #onAudio(packet: Packet): Promise<void> {
     if (this.#audioFlows) {
       await this.#writeAudio(packet);
@@ -272,49 +285,5 @@ export class FileJob {
     const track = this.#audio.get(packet.streamIndex);
     if (track) await track.write(packet);
     else packet.free();
-  }
-}
-
-/** Frames a second, or null where the file says none or none that can be. */
-function frameRateOf(input: InputFile): number | null {
-  const { num, den } = input.video.avgFrameRate;
-  const fps = num > 0 && den > 0 ? num / den : 0;
-  return fps >= MIN_FPS && fps <= MAX_FPS ? fps : null;
-}
-
-/** Tells progress a few times a second. */
-class ProgressClock {
-  readonly #total: number | null;
-  readonly #tell: (progress: BlurProgress) => void;
-  #toldMs = performance.now();
-  #toldFrames = 0;
-  #frames = 0;
-  #fps = 0;
-
-  constructor(total: number | null, tell: (progress: BlurProgress) => void) {
-    this.#total = total;
-    this.#tell = tell;
-    this.#say('starting');
-  }
-
-  tick(frames: number): void {
-    this.#frames = frames;
-    const elapsed = performance.now() - this.#toldMs;
-    if (elapsed < PROGRESS_INTERVAL_MS) return;
-    const fps = ((frames - this.#toldFrames) * 1000) / elapsed;
-    this.#fps = this.#fps === 0 ? fps : this.#fps * 0.8 + fps * 0.2;
-    this.#toldMs += elapsed;
-    this.#toldFrames = frames;
-    this.#say('blurring');
-  }
-
-  finish(): void {
-    this.#say('finishing');
-  }
-
-  #say(stage: BlurProgress['stage']): void {
-    const left = this.#total === null ? null : Math.max(0, this.#total - this.#frames);
-    const etaMs = left === null || this.#fps === 0 ? null : Math.round((left * 1000) / this.#fps);
-    this.#tell({ stage, frames: this.#frames, totalFrames: this.#total, fps: Math.round(this.#fps * 10) / 10, etaMs });
   }
 }

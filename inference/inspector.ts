@@ -16,6 +16,8 @@ export interface InspectorOptions extends LookOptions {
   readonly detectEveryFrames: number;
   /** Frames go on coming in while the detector looks at one, until the next look: for files, where all cores should work. */
   readonly looksBeside?: boolean;
+  /** Pictures are closed as soon as nobody has to look at them any more: frames come out without, in a window of any length. */
+  readonly dropsPictures?: boolean;
   readonly tracker: TrackerOptions;
   /**
    * Shown each frame that the detector looked at, borrowed until it settles, with the faces it saw in it and the tracks
@@ -27,7 +29,7 @@ export interface InspectorOptions extends LookOptions {
 /** What may be changed between two frames. */
 export type InspectorChanges = Partial<Pick<InspectorOptions, 'windowFrames' | 'detectEveryFrames'>>;
 
-/** A frame, the receiver's to close, and what is in it. */
+/** A frame, the receiver's to close unless pictures are dropped (then its picture is gone), and what is in it. */
 export interface InspectedFrame {
   readonly frame: VideoFrame;
   /** Everything in it that is or may be a face; empty where it was not inspected. */
@@ -41,7 +43,11 @@ type Inspection = 'detected' | 'bracketed' | 'pending' | 'failed';
 
 interface Held {
   readonly frame: VideoFrame;
+  readonly width: number;
+  readonly height: number;
   inspection: Inspection;
+  /** Its picture is closed already. */
+  isDropped: boolean;
   /** What the detector will say, where it was asked ahead of its turn. */
   looking?: Promise<Detection[]>;
 }
@@ -81,14 +87,15 @@ export class Inspector {
    * Frames must be numbered without gaps.
    */
   async push(frame: VideoFrame): Promise<InspectedFrame[]> {
-    const held: Held = { frame, inspection: 'pending' };
+    const { width, height } = frame.picture;
+    const held: Held = { frame, width, height, inspection: 'pending', isDropped: false };
     if (this.#isDue(frame)) await this.#settle();
     // The model runs in a thread of its own: where it is clear that it must look and nothing stands before this frame,
     // the scene is watched meanwhile.
     if (!frame.broken && this.#isDue(frame) && !this.#lastPending)
       held.looking = this.#looks.look(frame.index, frame.picture);
     const change = this.#watch(held);
-    if (!change || change.cut) {
+    if (!change || change.abrupt) {
       // Nothing of a new scene, or of a frame that can't be read, says what was in the frames before it.
       await this.#settle();
       await this.#detectLastPending();
@@ -104,6 +111,7 @@ export class Inspector {
     else if (this.#isDue(frame)) await this.#detect(held);
     // Whatever became of it: a look that nobody waits for must not end the process, nor run into the next one.
     if (this.#lookedAt !== held) await held.looking?.catch(() => undefined);
+    if (this.#options.dropsPictures) this.#dropPictures();
     return this.#releaseReady();
   }
 
@@ -135,7 +143,7 @@ export class Inspector {
   /** Frees what is held, once nobody looks at it any more. The detector is its maker's to close. */
   async close(): Promise<void> {
     if (this.#lookedAt) await this.#lookedAt.looking?.catch(() => undefined);
-    for (const { frame } of this.#held.splice(0)) closeFrame(frame);
+    for (const { frame, isDropped } of this.#held.splice(0)) if (!isDropped) closeFrame(frame);
     this.#looks.close();
     this.#scene.close();
   }
@@ -159,6 +167,16 @@ export class Inspector {
 
   get #lastPending(): Held | undefined {
     return this.#held.findLast(({ inspection }) => inspection === 'pending');
+  }
+
+  /** Only the frame that is being looked at, and the latest that waits for its later side, can still be asked for. */
+  #dropPictures(): void {
+    const last = this.#lastPending;
+    for (const held of this.#held) {
+      if (held.isDropped || held === last || held === this.#lookedAt) continue;
+      closeFrame(held.frame);
+      held.isDropped = true;
+    }
   }
 
   /** Looks at the latest frame that waits for its later side, because that will not come. */
@@ -222,11 +240,13 @@ export class Inspector {
   }
 
   #release(): InspectedFrame {
-    const { frame, inspection } = this.#held.shift()!;
+    const held = this.#held.shift()!;
+    const { frame, inspection } = held;
+    if (this.#options.dropsPictures && !held.isDropped) closeFrame(frame);
     const blind: InspectedFrame = { frame, faces: [], inspection: null };
     if ((inspection !== 'detected' && inspection !== 'bracketed') || frame.broken) return blind;
     try {
-      return { frame, faces: this.#facesIn(frame), inspection };
+      return { frame, faces: this.#facesIn(held), inspection };
     } catch (error) {
       this.#failures++;
       this.#lastFailure = error;
@@ -234,13 +254,13 @@ export class Inspector {
     }
   }
 
-  #facesIn({ index, picture }: VideoFrame): Cover[] {
+  #facesIn({ frame: { index }, width, height }: Held): Cover[] {
     const { tracker, windowFrames } = this.#options;
     const limits = { afterFrames: tracker.maxLostFrames, beforeFrames: windowFrames };
     const faces = this.#tracker
       .tracksFrom(index)
       .flatMap((track) => coversAt(track, index, this.#camera, limits))
-      .filter(({ box }) => !misses(box, picture.width, picture.height));
+      .filter(({ box }) => !misses(box, width, height));
     this.#camera.forgetBefore(index - tracker.maxLostFrames);
     if (!faces.every(({ box }) => Number.isFinite(box.x + box.y + box.w + box.h))) {
       throw new InferenceError('run-failed', 'a face is nowhere: its box is not finite');

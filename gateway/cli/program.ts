@@ -27,10 +27,18 @@ Every frame is inspected and every face found is covered. Sound is kept. The out
 it is whole: a run that fails or is stopped leaves what was there before. Watch the result before you publish it: no
 detector finds every face.
 
+--keep leaves the people whom photos show as they are, --only covers nobody else; each may be given more than once. A
+photo is one person, a folder of photos is one person, a folder of folders is one person each. A photo shows one face,
+from the front, 32 pixels wide or more; several photos of a person are better than one. The video is then read twice.
+A face becomes visible only where three good looks at it agree: whoever is small, blurred, turned away or too much like
+somebody else stays covered, in either mode.
+
 Examples:
   $ faceblur blur in.mp4 -o out.mp4
   $ faceblur blur in.mp4 -o out.mp4 --strength 1 --margin 0.5     coarser blocks, wider masks
   $ faceblur blur in.mov -o out.webm --codec av1                  the name's ending chooses the container
+  $ faceblur blur in.mp4 -o out.mp4 --keep ann.jpg --keep bob/    everyone but these two
+  $ faceblur blur in.mp4 -o out.mp4 --only people/                these only
   $ faceblur blur in.mp4 -o out.mp4 --report out.json --quiet     for scripts`;
 
 const SERVE_HELP = `
@@ -99,7 +107,7 @@ function createProgram(outcome: { exitCode: number }): Command {
   const blur = program
     .command('blur')
     .summary('cover every face in a video file')
-    .description('Covers every face in a video file and writes a new file.')
+    .description('Covers every face in a video file, or all but some, and writes a new file.')
     .argument('<in>', 'video to read')
     .requiredOption('-o, --output <file>', 'video to write: .mp4, .m4v, .mov, .mkv or .webm; replaced if it exists')
     .option(
@@ -111,6 +119,8 @@ function createProgram(outcome: { exitCode: number }): Command {
     .option('--margin <0..1>', 'how far the mask reaches past the face (default: 0.3)', parseShare)
     .option('--codec <codec>', 'h264, vp9 or av1 (default: vp9 in .webm, else h264)', parseCodec)
     .option('--keep-metadata', 'keep title, artist, date and the like; never a place or a device')
+    .option('--keep <path>', 'leave this person visible: a photo or a folder; repeatable', collect)
+    .option('--only <path>', 'cover this person and nobody else; repeatable', collect)
     .option('--report <file>', 'write a JSON report of every face and frame')
     .option('--quiet', 'no progress and no summary; warnings and errors still show')
     .addHelpText('after', BLUR_HELP)
@@ -178,6 +188,10 @@ function parseCodec(value: string): VideoCodec {
   const codec = VIDEO_CODECS.find((name) => name === value);
   if (codec) return codec;
   throw new InvalidArgumentError(`There is no such codec; available: ${VIDEO_CODECS.join(', ')}`);
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 function parseShare(value: string): number {

@@ -32,14 +32,15 @@ export class ProgressBar {
 /** The progress line: bar, percent, speed, time left; a frame count where the length is unknown. */
 export function progressText({ stage, frames, totalFrames, fps, etaMs }: BlurProgress): string {
   if (stage === 'starting') return 'starting';
+  const what = stage === 'analysing' ? 'looking for people  ' : '';
   const speed = fps > 0 ? `  ${Math.round(fps)} fps` : '';
-  if (!totalFrames) return `${frames} frames${speed}${stage === 'finishing' ? '  finishing' : ''}`;
+  if (!totalFrames) return `${what}${frames} frames${speed}${stage === 'finishing' ? '  finishing' : ''}`;
   const share = Math.min(1, frames / totalFrames);
   const full = Math.round(share * BAR_CELLS);
   const bar = '█'.repeat(full) + '░'.repeat(BAR_CELLS - full);
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
   const left = stage === 'finishing' ? '  finishing' : etaMs === null ? '' : `  ${clock(etaMs)} left`;
-  return `${bar} ${percent}${speed}${left}`;
+  return `${what}${bar} ${percent}${speed}${left}`;
 }
 
 /** `1:05` for 65 000 ms; hours only where there are any. */

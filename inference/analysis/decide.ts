@@ -1,0 +1,142 @@
+import { InferenceError } from '../errors.ts';
+import type { KnownPerson, PeoplePolicy } from '../policy.ts';
+import { LOOKS_TO_DECIDE } from '../recognise/look-schedule.ts';
+import { makeUnit, similarity } from '../recognise/similarity.ts';
+import type { Analysis, FrameRange, GoodLook, Person, Tracklet, Verdict } from './analysis.ts';
+import { overlap } from './cluster.ts';
+
+/** A face is shown for so long before and after a look that agrees. Seconds. */
+const REACH_SECONDS = 1;
+/** A face must be so much more like the person than anybody else on screen is: else nobody knows which it is. */
+const MIN_MARGIN = 0.01;
+
+/** Looks of one tracklet in a row that all pass, and the frames that they speak for. */
+interface Run extends FrameRange {
+  readonly looks: readonly GoodLook[];
+  readonly mean: Float32Array;
+}
+
+/**
+ * Whom a policy lets be seen, by all looks at each tracklet. Who is named in a verdict that is not visible was recognised
+ * and is covered. What no verdict is about is covered.
+ * @throws InferenceError 'bad-options' where the policy's embeddings are another recogniser's
+ */
+export function decide(analysis: Analysis, policy: PeoplePolicy): Verdict[] {
+  if (policy.recogniser !== analysis.recogniser) {
+    const message = `the people are known to ${policy.recogniser}, the file was looked at by ${analysis.recogniser}`;
+    throw new InferenceError('bad-options', `${message}; one and the same must do both`);
+  }
+  const isVisible = policy.mode === 'except';
+  const verdicts = analysis.tracklets.flatMap((tracklet) =>
+    recognised(analysis, tracklet, policy.people).map((verdict) => ({ ...verdict, visible: isVisible })),
+  );
+  if (policy.mode === 'except') return verdicts;
+  return [...verdicts, ...analysis.tracklets.flatMap((tracklet) => others(analysis, tracklet, policy.people))];
+}
+
+/** Shows those people of an analysis whom someone chose by their pictures. */
+export function showPeople(analysis: Analysis, isVisible: (person: Person) => boolean): Verdict[] {
+  const reach = Math.ceil(analysis.fps * REACH_SECONDS);
+  return analysis.people.filter(isVisible).flatMap(({ tracklets }) =>
+    tracklets.flatMap((index) => {
+      const tracklet = analysis.tracklets[index]!;
+      return reached(tracklet, tracklet, reach).map((frames) => ({
+        ...frames,
+        track: tracklet.track,
+        identity: null,
+        visible: true,
+      }));
+    }),
+  );
+}
+
+/** The parts of a tracklet that are one of the people, and which. */
+function recognised(
+  analysis: Analysis,
+  tracklet: Tracklet,
+  people: readonly KnownPerson[],
+): Omit<Verdict, 'visible'>[] {
+  const { accept, track, reject } = analysis.thresholds;
+  const reach = Math.ceil(analysis.fps * REACH_SECONDS);
+  const found = new Map<number, { person: KnownPerson; similarity: number; run: Run }>();
+  for (const person of people) {
+    for (const run of runsOf(tracklet, (look) => likeness(look.embedding, person) >= reject)) {
+      const alike = likeness(run.mean, person);
+      const agreeing = run.looks.filter(({ embedding }) => likeness(embedding, person) >= accept);
+      const isSure =
+        agreeing.length >= LOOKS_TO_DECIDE && alike >= track && !hasRival(analysis, tracklet, run, person, alike);
+      const known = found.get(run.firstFrame);
+      if (isSure && (!known || alike > known.similarity)) found.set(run.firstFrame, { person, similarity: alike, run });
+    }
+  }
+  return [...found.values()].flatMap(({ person, run }) =>
+    reached(tracklet, run, reach).map((frames) => ({ ...frames, track: tracklet.track, identity: person.id })),
+  );
+}
+
+/** Whether somebody else who is on screen meanwhile is about as much like the person. */
+function hasRival(analysis: Analysis, tracklet: Tracklet, run: Run, person: KnownPerson, alike: number): boolean {
+  return analysis.tracklets.some(
+    (other) => other !== tracklet && overlap(run, other) && !(alike - likeness(other.mean, person) >= MIN_MARGIN),
+  );
+}
+
+/** The parts of a tracklet that surely are none of the people. */
+function others(analysis: Analysis, tracklet: Tracklet, people: readonly KnownPerson[]): Verdict[] {
+  const { reject } = analysis.thresholds;
+  const isOther = (embedding: Float32Array) => people.every((person) => likeness(embedding, person) < reject);
+  return runsOf(tracklet, (look) => isOther(look.embedding))
+    .filter(({ looks, mean }) => looks.length >= LOOKS_TO_DECIDE && isOther(mean))
+    .flatMap((run) => reached(tracklet, run, Math.ceil(analysis.fps * REACH_SECONDS)))
+    .map((frames) => ({ ...frames, track: tracklet.track, identity: null, visible: true }));
+}
+
+/** Similarity to what is known best of a person. */
+function likeness(embedding: Float32Array, { embeddings }: KnownPerson): number {
+  return embeddings.reduce((most, known) => Math.max(most, similarity(embedding, known)), 0);
+}
+
+function runsOf(tracklet: Tracklet, passes: (look: GoodLook) => boolean): Run[] {
+  const runs: Run[] = [];
+  let looks: GoodLook[] = [];
+  let firstFrame = tracklet.firstFrame;
+  const end = (lastFrame: number): void => {
+    const mean = meanOf(looks);
+    if (mean) runs.push({ looks, mean, firstFrame, lastFrame });
+    looks = [];
+  };
+  for (const look of tracklet.looks) {
+    if (passes(look)) {
+      // Between a look that does not pass and one that does nobody knows who it is.
+      if (looks.length === 0 && look !== tracklet.looks[0]) firstFrame = look.frame;
+      looks.push(look);
+    } else end(looks.at(-1)?.frame ?? look.frame);
+  }
+  end(tracklet.lastFrame);
+  return runs;
+}
+
+function meanOf(looks: readonly GoodLook[]): Float32Array | null {
+  const [first] = looks;
+  if (!first) return null;
+  const mean = new Float32Array(first.embedding.length);
+  for (const { embedding } of looks) for (const [i, value] of embedding.entries()) mean[i]! += value;
+  return makeUnit(mean) ? mean : null;
+}
+
+/** The frames of a part of a tracklet that are near one of its looks. */
+function reached(
+  { looks }: Tracklet,
+  { firstFrame, lastFrame }: FrameRange,
+  reach: number,
+): { firstFrame: number; lastFrame: number }[] {
+  const parts: { firstFrame: number; lastFrame: number }[] = [];
+  for (const { frame } of looks) {
+    if (frame < firstFrame || frame > lastFrame) continue;
+    const [from, to] = [Math.max(firstFrame, frame - reach), Math.min(lastFrame, frame + reach)];
+    const last = parts.at(-1);
+    if (last && from <= last.lastFrame + 1) last.lastFrame = to;
+    else parts.push({ firstFrame: from, lastFrame: to });
+  }
+  return parts;
+}
