@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FAKE_STATS, fakeFace } from './fake-sfu.ts';
+import { enrolPerson } from './identities/enrol.ts';
 import { startWsServer, type WsServer, type WsServerOptions } from './live/ws-server.ts';
 
 let server: WsServer;
@@ -182,6 +183,29 @@ describe('a subscription', () => {
     expect(await client.hears(({ type }) => type === 'stream.faces')).toEqual({
       ...{ type: 'stream.faces', stream: 'a', faces: [face] },
     });
+  });
+
+  test('tells operators who a face is, by name, until that person is erased; viewers hear of no faces', async () => {
+    await liveStream('a');
+    const ada = await enrolPerson(server, 'Ada');
+    const token = await server.playTokens.make('a', new Date(Date.now() + 60_000));
+    const [operator, viewer] = [await server.connect(), await server.connect()];
+    await viewer.request({ type: 'auth', token });
+    for (const client of [operator, viewer]) await client.request({ type: 'subscribe', topic: 'stream:a' });
+    const stream = server.sfu.stream('a');
+    const face = { ...fakeFace(3), identity: { id: ada, similarity: 0.97 } };
+    stream.tellFaces([face]);
+    await operator.hears(({ faces }) => faces?.[0].identity !== null);
+    await server.identities.remove(ada);
+    stream.tellFaces([face]);
+    await operator.hears(({ faces }) => faces?.[0].identity === null);
+    expect(operator.events('stream.faces').map(({ faces }) => faces[0].identity)).toEqual([
+      { id: ada, name: 'Ada', similarity: 0.97 },
+      null,
+    ]);
+    stream.tellStats();
+    await viewer.hears(({ type }) => type === 'stream.stats');
+    expect(JSON.stringify(viewer.heard)).not.toMatch(/Ada|stream\.faces|identity/);
   });
 
   test('made twice tells once, and ended tells nothing more', async () => {

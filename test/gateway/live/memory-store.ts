@@ -9,6 +9,10 @@ export class MemoryStreamStore implements StreamStore {
   readonly rows = new Map<string, StreamRecord>();
   /** Thrown by the next write. */
   failure: Error | null = null;
+  /** Writes that have begun. */
+  writes = 0;
+  /** A write waits for this. */
+  gate: Promise<void> = Promise.resolve();
 
   async create(record: StreamRecord): Promise<void> {
     await this.#write();
@@ -37,7 +41,9 @@ export class MemoryStreamStore implements StreamStore {
   }
 
   async #write(): Promise<void> {
+    this.writes++;
     await turn();
+    await this.gate;
     const { failure } = this;
     this.failure = null;
     if (failure) throw failure;
