@@ -14,12 +14,14 @@ import type { LiveGateway } from './live/live-gateway.ts';
 import { streamRoutes } from './live/stream-routes.ts';
 import { whipRoutes } from './live/whip.ts';
 import { loopbackGuard } from './loopback.ts';
+import { type StillRoutesOptions, stillRoutes } from './stills/routes.ts';
 
 const WEB_DEMO = fileURLToPath(new URL('../web-demo', import.meta.url));
 
 export interface AppOptions {
   readonly clips: Clips;
   readonly live: LiveApp;
+  readonly stills: Omit<StillRoutesOptions, 'access'>;
   /** What the addresses that are handed out begin with; null: the Host of each request. */
   readonly publicUrl: string | null;
   readonly corsOrigins: CorsOrigins;
@@ -33,8 +35,8 @@ export type LiveApp = Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'i
 
 type AppEnv = { Variables: RequestIdVariables };
 
-/** All HTTP routes. Holds no state of its own; `clips` and `live` stay their creator's to close. */
-export function createApp({ clips, live, publicUrl, corsOrigins, ready, log }: AppOptions): Hono<AppEnv> {
+/** All HTTP routes. Holds no state of its own; `clips`, `live` and `stills` stay their creator's to close. */
+export function createApp({ clips, live, stills, publicUrl, corsOrigins, ready, log }: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.use(requestId());
@@ -79,6 +81,8 @@ export function createApp({ clips, live, publicUrl, corsOrigins, ready, log }: A
   const urls = { publicUrl, rtmpPort: () => live.rtmpPort, hls: false };
   app.route('/v1/streams', streamRoutes({ streams, playTokens, access, urls }));
   app.route('/v1/identities', identityRoutes({ identities, access }));
+  const { intake, limits } = stills;
+  app.route('/v1/faces', stillRoutes({ stills: stills.stills, intake, limits, access }));
   const doors = {
     find: (id: string) => streams.find(id),
     verifyKey: (id: string, key: string) => streams.verifyKey(id, key),

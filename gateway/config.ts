@@ -117,6 +117,8 @@ const serverVariables = {
   HLS_TIME_SECONDS: count(1, 30).default(4),
   /** Streams that may exist at a time, live or not. */
   MAX_STREAMS: count(1, 10_000).default(1000),
+  /** What was found in a still picture is kept for this time, and sealed; 0 keeps nothing. */
+  STILLS_CACHE_SECONDS: wholeNumber.pipe(z.number().max(2_592_000, 'must be at most 2592000')).default(3600),
   /** Everything the process writes goes below this folder. */
   DATA_DIR: path.default(() => resolve('data')),
   /** Largest clip that the start page takes. */
@@ -181,6 +183,8 @@ export interface ServerConfig extends EngineConfig {
   readonly databaseUrl: string | null;
   readonly hlsTimeSeconds: number;
   readonly maxStreams: number;
+  /** How long what was found in a still picture is kept; 0: not at all. */
+  readonly stillsKeptMs: number;
   /** Absolute. */
   readonly dataDir: string;
   readonly clips: ClipLimits;
@@ -229,6 +233,7 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
     databaseUrl: values.DATABASE_URL ?? null,
     hlsTimeSeconds: values.HLS_TIME_SECONDS,
     maxStreams: values.MAX_STREAMS,
+    stillsKeptMs: values.STILLS_CACHE_SECONDS * 1000,
     dataDir: values.DATA_DIR,
     clips: Object.freeze({
       maxUploadBytes: values.MAX_UPLOAD_BYTES,

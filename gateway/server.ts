@@ -14,6 +14,7 @@ import { cannotListen } from './listen.ts';
 import { LiveGateway } from './live/live-gateway.ts';
 import { attachWebSocket } from './live/websocket.ts';
 import { openVault } from './secrets/open-vault.ts';
+import { StillGateway } from './stills/still-gateway.ts';
 
 /** Answers in flight may take this long to end when the server closes. */
 const DRAIN_MS = 1000;
@@ -32,6 +33,7 @@ interface ServerParts {
   readonly live: LiveGateway;
   readonly clips: Clips;
   readonly images: ImageEngine;
+  readonly stills: StillGateway;
   readonly database: Database;
 }
 
@@ -55,8 +57,11 @@ export class Server {
     const images = open.adopt(new ImageEngine(localModels, (message) => log.warn(message)), (i) => i.close());
     const { recogniser } = wantedModels(models);
     const identities = await Identities.create({ store: database.identities, vault, images, recogniser, log });
+    const stillOptions = { images, models: localModels, dataDir, vault, keptMs: config.stillsKeptMs, log };
+    const stills = open.adopt(await StillGateway.create(stillOptions), (s) => s.close());
+    identities.beforeErasure(({ photoHashes }) => stills.forget(photoHashes));
     const live = open.adopt(await LiveGateway.create(config, { database, identities, log }), (l) => l.close());
-    const { fetch } = createApp({ clips, live, publicUrl, corsOrigins, ready, log });
+    const { fetch } = createApp({ clips, live, stills, publicUrl, corsOrigins, ready, log });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.
     const http = createAdaptorServer({ fetch, serverOptions: { requestTimeout: 0 } });
     await listen(http, config);
@@ -64,7 +69,7 @@ export class Server {
     const { streams, access } = live;
     // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
     const sockets = attachWebSocket(http, { streams, access, allowedOrigins: [], rawPreview, log });
-    return new Server({ http, sockets, live, clips, images, database });
+    return new Server({ http, sockets, live, clips, images, stills, database });
   }
 
   private constructor(parts: ServerParts) {
@@ -89,10 +94,11 @@ export class Server {
   }
 
   async #close(): Promise<void> {
-    const { http, sockets, live, clips, images, database } = this.#parts;
+    const { http, sockets, live, clips, images, stills, database } = this.#parts;
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     await sockets.close();
     await images.close();
+    await stills.close();
     await Promise.all([live.close(), clips.close()]);
     await database.close();
     const timer = setTimeout(() => 'closeAllConnections' in http && http.closeAllConnections(), DRAIN_MS);

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts';
+import { boundaryOf, readMultipart } from '../identities/multipart.ts';
 import type { Still } from './stills.ts';
 
 /** Parts of a form, or fields of an object: the contract's largest has 33. */
@@ -8,47 +9,22 @@ const MAX_PARTS = 64;
 export type ImageFields = ReadonlyMap<string, readonly Still[]>;
 
 /**
- * Takes the pictures out of a body: the files of a form (multipart/form-data), or the base64 strings, and lists of such,
- * of a JSON object. Fields that hold no picture are left out. What the pictures are is not looked at.
+ * Takes the pictures out of a body: the parts of a form (multipart/form-data), or the base64 strings, and lists of such,
+ * of a JSON object. What they are is not looked at. Those of a form are views of the body.
  * @throws GatewayError 'unsupported-media-type' | 'bad-request'
  */
-export async function imagesOf(body: Buffer, contentType: string): Promise<ImageFields> {
+export function imagesOf(body: Buffer, contentType: string): ImageFields {
   const type = contentType.split(';')[0]!.trim().toLowerCase();
-  if (type === 'multipart/form-data') return named(await filesOf(body, contentType));
+  if (type === 'multipart/form-data') {
+    const parts = readMultipart(body, boundaryOf(contentType), MAX_PARTS);
+    return named(parts.map(({ name, content }) => [name, content]));
+  }
   if (type === 'application/json') return named(base64sOf(body));
   const message = 'send multipart/form-data, or application/json with the pictures in base64';
   throw new GatewayError('unsupported-media-type', message);
 }
 
 type Picture = readonly [field: string, bytes: Uint8Array];
-
-async function filesOf(body: Buffer, contentType: string): Promise<Picture[]> {
-  // Before it is taken apart: each part costs more memory than it has bytes.
-  checkParts(body, contentType);
-  let form: FormData;
-  try {
-    form = await new Response(body as Buffer<ArrayBuffer>, { headers: { 'content-type': contentType } }).formData();
-  } catch (error) {
-    throw new GatewayError('bad-request', 'the body is not a form', { cause: error });
-  }
-  const pictures: Picture[] = [];
-  for (const [field, value] of form) {
-    if (typeof value !== 'string') pictures.push([field, await value.bytes()]);
-  }
-  return pictures;
-}
-
-/** @see RFC 2046 §5.1.1 */
-function checkParts(body: Buffer, contentType: string): void {
-  const [, quoted, bare] = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType) ?? [];
-  const boundary = quoted ?? bare;
-  if (boundary === undefined) throw new GatewayError('bad-request', 'the form has no boundary in its Content-Type');
-  let parts = 0;
-  for (let at = body.indexOf(`--${boundary}`); at >= 0; at = body.indexOf(`--${boundary}`, at + 1)) {
-    // The last one ends the form.
-    if (parts++ > MAX_PARTS) throw new GatewayError('bad-request', `the form has more than ${MAX_PARTS} parts`);
-  }
-}
 
 function base64sOf(body: Buffer): Picture[] {
   const object = objectOf(body);

@@ -41,7 +41,7 @@ export function stillRoutes({ stills, intake, access, limits }: StillRoutesOptio
     try {
       const { body, signal } = c.req.raw;
       const bytes = await readBody(body, c.req.header('content-length'), admission, limits, signal);
-      return await answer(await imagesOf(bytes, c.req.header('content-type') ?? ''));
+      return await answer(imagesOf(bytes, c.req.header('content-type') ?? ''));
     } finally {
       admission.leave();
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { ImageEngine } from '../../inference/image/image-engine.ts';
+import type { ImageEngine } from '../../inference/image/image-engine.ts';
 import { stillModelNames } from '../../inference/image/still-model-names.ts';
 import type { ModelLocations } from '../../models/locations.ts';
 import { GatewayError } from '../errors.ts';
@@ -19,6 +19,9 @@ const MEMORY = { maxBytes: 32_000_000, maxEntries: 10_000 };
 const DISK = { maxBytes: 256_000_000, maxEntries: 20_000 };
 
 export interface StillGatewayOptions {
+  /** Borrowed. */
+  readonly images: ImageEngine;
+  /** Those that `images` works with. */
   readonly models: ModelLocations;
   readonly dataDir: string;
   /** Seals what is kept on disk. */
@@ -28,15 +31,12 @@ export interface StillGatewayOptions {
   readonly log: Logger;
 }
 
-/** Still pictures: the engine, which starts with the first one, what it found, and how many may wait. */
+/** What the routes of still pictures need: who answers, what was answered, and how many may wait. */
 export class StillGateway {
-  /** Is closed with this. */
-  readonly engine: ImageEngine;
   readonly stills: Stills;
   readonly intake: Intake;
   readonly limits: BodyLimits = BODY;
   readonly #cache: ResultCache;
-  #closing: Promise<void> | undefined;
 
   /** @throws GatewayError 'bad-config' where DATA_DIR can't be written to */
   static async create(options: StillGatewayOptions): Promise<StillGateway> {
@@ -49,26 +49,24 @@ export class StillGateway {
     return new StillGateway(options, disk);
   }
 
-  private constructor({ models, keptMs, log }: StillGatewayOptions, disk: DiskCache) {
-    this.engine = new ImageEngine(models, (message) => log.warn(message));
+  private constructor({ images, models, keptMs, log }: StillGatewayOptions, disk: DiskCache) {
     const bounds = keptMs > 0 ? MEMORY : { maxBytes: 0, maxEntries: 0 };
     this.#cache = new ResultCache({ memory: new MemoryCache({ ...bounds, ttlMs: keptMs }), disk, log });
     this.stills = new Stills({
-      engine: this.engine,
+      engine: images,
       cache: this.#cache,
       modelNames: () => stillModelNames(models),
     });
     this.intake = new Intake(INTAKE);
   }
 
-  /** Ends the engine, whatever it does, and waits for what is being written. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+  /** Erases all that is kept of these pictures. @param hashes SHA-256 of their bytes, in lower-case hex */
+  async forget(hashes: readonly string[]): Promise<void> {
+    for (const hash of hashes) await this.stills.forget(hash);
   }
 
-  async #close(): Promise<void> {
-    await this.engine.close();
-    await this.#cache.close();
+  /** Waits for what is being written. */
+  close(): Promise<void> {
+    return this.#cache.close();
   }
 }

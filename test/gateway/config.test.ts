@@ -34,6 +34,7 @@ const DEFAULTS = {
   databaseUrl: null,
   hlsTimeSeconds: 4,
   maxStreams: 1000,
+  stillsKeptMs: 3_600_000,
   dataDir: resolve('data'),
   modelLocations: expect.objectContaining({ cacheDir: expect.any(String) }),
   clips: { maxUploadBytes: 2_147_483_648, maxQueued: 8, maxKept: 16, lifetimeMs: 3_600_000 },
@@ -53,7 +54,7 @@ describe('server configuration', () => {
   test('is documented with these very defaults in .env.example', async () => {
     const documented = parseEnv(await readFile('.env.example', 'utf8'));
     expect(loadServerConfig(documented)).toEqual(DEFAULTS);
-    expect(Object.keys(documented)).toHaveLength(23);
+    expect(Object.keys(documented)).toHaveLength(24);
   });
 
   test('is frozen', () => {
@@ -114,6 +115,7 @@ describe('server configuration', () => {
     ['HLS_TIME_SECONDS', '0'],
     ['HLS_TIME_SECONDS', '31'],
     ['MAX_STREAMS', '0'],
+    ['STILLS_CACHE_SECONDS', '-1'],
     ['FACEBLUR_ENCRYPTION_KEY', 'hunter2'],
     ['FACEBLUR_ENCRYPTION_KEY', Buffer.alloc(31).toString('base64')],
   ])('refuses %s=%s by name, in one line without the value', (name, value) => {

@@ -1,3 +1,4 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,9 @@ import { createApp } from '../../gateway/app.ts';
 import type { ClipLimits } from '../../gateway/config.ts';
 import type { ClipView } from '../../gateway/demo/clip.ts';
 import { Clips } from '../../gateway/demo/clips.ts';
+import { Vault } from '../../gateway/secrets/vault.ts';
+import { StillGateway } from '../../gateway/stills/still-gateway.ts';
+import { ImageEngine } from '../../inference/image/image-engine.ts';
 import { defaultModelLocations } from '../../models/locations.ts';
 import { FakeEngine } from './fake-engine.ts';
 import { createLiveApp } from './live/live-app.ts';
@@ -52,7 +56,14 @@ export async function createTestApp(limits: Partial<ClipLimits> = {}, ready = as
   const { blurFile } = engine;
   const clips = await Clips.create({ ...LIMITS, ...limits, dataDir, models: defaultModelLocations({}), blurFile, log });
   const live = { ...(await createLiveApp()), ready: true, rtmpPort: 1935 };
-  const app = createApp({ clips, live, publicUrl: null, corsOrigins: [], ready, log });
+  const models = defaultModelLocations({});
+  const stillOptions = {
+    images: new ImageEngine(models),
+    vault: new Vault(createSecretKey(randomBytes(32))),
+    keptMs: 0,
+  };
+  const stills = await StillGateway.create({ ...stillOptions, models, dataDir, log });
+  const app = createApp({ clips, live, stills, publicUrl: null, corsOrigins: [], ready, log });
   const request = app.request as Hono['request'];
   const upload = async (body: Body) => request('/demo/clips', { method: 'POST', body });
   const view = async (id: string): Promise<ClipView> => {
@@ -87,6 +98,7 @@ export async function createTestApp(limits: Partial<ClipLimits> = {}, ready = as
     folders: () => readdir(join(dataDir, 'demo')),
     files: (id) => readdir(join(dataDir, 'demo', id)),
     close: async () => {
+      await stills.close();
       await clips.close();
       await rm(dataDir, { recursive: true, force: true });
     },

@@ -11,6 +11,7 @@ import { PlayTokens } from '../../../gateway/live/play-tokens.ts';
 import { Vault } from '../../../gateway/secrets/vault.ts';
 import { type StillRoutesOptions, stillRoutes } from '../../../gateway/stills/routes.ts';
 import { StillGateway } from '../../../gateway/stills/still-gateway.ts';
+import { ImageEngine } from '../../../inference/image/image-engine.ts';
 import type { ModelLocations } from '../../../models/locations.ts';
 import { MemoryPlayTokenStore } from '../live/memory-store.ts';
 
@@ -35,7 +36,8 @@ export async function createStillApp({ models, keptMs = 3_600_000, bind = '127.0
   const sink: DestinationStream = { write: (line) => logged.push(line) };
   const log = pino({ level: 'trace' }, sink);
   const vault = new Vault(createSecretKey(randomBytes(32)));
-  const gateway = await StillGateway.create({ models, dataDir, vault, keptMs, log });
+  const images = new ImageEngine(models, (message) => log.warn(message));
+  const gateway = await StillGateway.create({ images, models, dataDir, vault, keptMs, log });
   const playTokens = new PlayTokens(new MemoryPlayTokenStore());
   const access = new Access({ bind, playTokens });
   const { stills, intake, limits } = gateway;
@@ -68,6 +70,7 @@ export async function createStillApp({ models, keptMs = 3_600_000, bind = '127.0
     /** Answers that are kept on disk. */
     kept: async () => (await readdir(join(dataDir, 'stills'))).filter((name) => name !== 'key'),
     close: async () => {
+      await images.close();
       await gateway.close();
       await rm(dataDir, { recursive: true, force: true });
     },
