@@ -78,6 +78,7 @@ export function stillRoutes({ stills, intake, access, limits }: StillRoutesOptio
           results.push({ index, ...view, tookMs: rounded(tookMs, 1) });
           hits.push(isHit);
         } catch (error) {
+          if (c.req.raw.signal.aborted) throw error;
           results.push({ index, error: ownError(error, c.get('requestId')) });
         }
       }

@@ -20,6 +20,7 @@ export function toStillError(error: unknown, name: string): GatewayError {
     case 'model-unusable':
       return noModel(error);
     case 'aborted':
+      return clientGone();
     case 'closed': {
       const retryAfterSeconds = RETRY_AFTER_SECONDS;
       return new GatewayError('closed', 'the server is shutting down', { retryAfterSeconds, cause: error });
@@ -27,6 +28,11 @@ export function toStillError(error: unknown, name: string): GatewayError {
     default:
       return new GatewayError('internal', `${name}: the server failed on it`, { cause: error });
   }
+}
+
+/** Nobody reads it: a request that ends because nobody waits for its answer. */
+export function clientGone(): GatewayError {
+  return new GatewayError('upload-incomplete', 'the client went away');
 }
 
 /** The reason names files of this machine: it is for the log. */

@@ -3,7 +3,7 @@ import type { ImageEngine, ImageOptions } from '../../inference/image/image-engi
 import type { StillModelNames } from '../../inference/image/still-model-names.ts';
 import { checkImage } from './image-check.ts';
 import type { ResultCache, ResultCacheStats } from './result-cache.ts';
-import { toStillError } from './still-errors.ts';
+import { clientGone, toStillError } from './still-errors.ts';
 import { type AnalyseView, analyseView, type DetectView, detectView, type EmbedView, embedView } from './views.ts';
 
 /** A picture of a request. */
@@ -48,21 +48,21 @@ export class Stills {
   }
 
   detect(still: Still, options: ImageOptions): Promise<StillAnswer<DetectView>> {
-    return this.#answer('detect', still, async ({ detector }) => {
+    return this.#answer('detect', still, options, async ({ detector }) => {
       const result = await this.#options.engine.detectFaces(still.bytes, { ...options, landmarks: true });
       return { view: detectView(result), isExpected: result.model === detector };
     });
   }
 
   embed(still: Still, options: ImageOptions): Promise<StillAnswer<EmbedView>> {
-    return this.#answer('embed', still, async ({ detector, recogniser }) => {
+    return this.#answer('embed', still, options, async ({ detector, recogniser }) => {
       const result = await this.#options.engine.embedFaces(still.bytes, options);
       return { view: embedView(result), isExpected: result.detector === detector && result.model === recogniser };
     });
   }
 
   analyse(still: Still, options: ImageOptions): Promise<StillAnswer<AnalyseView>> {
-    return this.#answer('analyse', still, async ({ detector }) => {
+    return this.#answer('analyse', still, options, async ({ detector }) => {
       const result = await this.#options.engine.analyseFaces(still.bytes, options);
       return { view: analyseView(result), isExpected: result.detector === detector };
     });
@@ -76,8 +76,10 @@ export class Stills {
   async #answer<View>(
     question: string,
     { name, bytes }: Still,
+    { signal }: ImageOptions,
     ask: (names: StillModelNames) => Promise<{ view: View; isExpected: boolean }>,
   ): Promise<StillAnswer<View>> {
+    if (signal?.aborted) throw clientGone();
     checkImage(bytes, name);
     const startedMs = performance.now();
     try {

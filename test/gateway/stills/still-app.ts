@@ -63,9 +63,14 @@ export async function createStillApp({ models, keptMs = 3_600_000, bind = '127.0
     dataDir,
     send,
     /** Sends files as a browser's form does. */
-    post: (path: string, fields: Fields, init: RequestInit = {}) => send(path, { body: formOf(fields), ...init }),
-    postJson: (path: string, value: unknown, init: RequestInit = {}) =>
-      send(path, { body: JSON.stringify(value), headers: { 'content-type': 'application/json' }, ...init }),
+    post: async (path: string, fields: Fields, headers: Record<string, string> = {}) => {
+      const form = new Response(formOf(fields));
+      // Whole: a form of undici's own does not take it well that nobody reads it to its end.
+      const body = await form.arrayBuffer();
+      return send(path, { body, headers: { 'content-type': form.headers.get('content-type')!, ...headers } });
+    },
+    postJson: (path: string, value: unknown) =>
+      send(path, { body: JSON.stringify(value), headers: { 'content-type': 'application/json' } }),
     playToken: () => playTokens.make('cam', new Date(Date.now() + 3_600_000)),
     /** Answers that are kept on disk. */
     kept: async () => (await readdir(join(dataDir, 'stills'))).filter((name) => name !== 'key'),

@@ -243,7 +243,7 @@ describe('who may ask', () => {
 
   test.each(ROUTES)('%s is for nobody who may only watch', async (route) => {
     const headers = { authorization: `Bearer ${await app.playToken()}` };
-    const { status, body } = await app.post(route, { image: woman }, { headers });
+    const { status, body } = await app.post(route, { image: woman }, headers);
     expect([status, body.error.code]).toEqual([403, 'forbidden']);
   });
 
