@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import type { FacePhoto } from '../../clips/face-photo.ts';
 
 /** How much of what surrounds the face is cut out with it, as part of the face. */
-const AROUND = 0.25;
+const AROUND = 0.5;
 
 /** One person cut out of a photo of several, as a JPEG of a size as phones send them. */
 export function portrait({ path, boxes }: FacePhoto, person: number): Promise<Buffer> {
