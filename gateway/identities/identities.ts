@@ -88,8 +88,8 @@ export class Identities {
   /**
    * Enrols a person, from all of the photos or not at all. A photo is of its largest face.
    * @param signal whoever asked went away: nothing is stored
-   * @throws GatewayError 'unprocessable' with the refused photos (RefusedPhoto) as its details; 'too-many'; 'closed';
-   *   InferenceError where the engine fails
+   * @throws GatewayError 'unprocessable' with the refused photos (RefusedPhoto) as its details; 'too-many';
+   *   'upload-incomplete'; InferenceError where the engine fails
    */
   async enrol({ name, photos }: EnrolmentForm, signal: AbortSignal): Promise<Identity> {
     const { maxIdentities = MAX_IDENTITIES, vault, store, recogniser, log } = this.#options;
@@ -269,7 +269,7 @@ export class Identities {
 }
 
 function goneAway(): GatewayError {
-  return new GatewayError('closed', 'whoever asked went away', { retryAfterSeconds: 1 });
+  return new GatewayError('upload-incomplete', 'whoever asked went away');
 }
 
 function hashOf(photo: Uint8Array): string {

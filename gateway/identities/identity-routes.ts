@@ -4,6 +4,7 @@ import { page, parse } from '../live/schemas.ts';
 import { Intake } from '../stills/intake.ts';
 import { type BodyLimits, readBody } from '../stills/read-body.ts';
 import { toStillError } from '../stills/still-errors.ts';
+import { rounded } from '../stills/views.ts';
 import { readEnrolmentForm } from './enrolment-form.ts';
 import type { Identities, Identity } from './identities.ts';
 
@@ -72,6 +73,6 @@ export function identityRoutes({ identities, access, limits = BODY_LIMITS }: Ide
 
 /** The contract's identity; `usable` says whether the recogniser in use is the one that it was enrolled with. */
 function identityView({ id, name, qualities, model, usable, createdAt }: Identity) {
-  const images = qualities.map((quality, index) => ({ index, quality, accepted: true }));
+  const images = qualities.map((quality, index) => ({ index, quality: rounded(quality, 3), accepted: true }));
   return { id, name, images, model, usable, createdAt: createdAt.toISOString() };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { inspect, parseEnv } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { loadEngineConfig, loadServerConfig } from '../../gateway/config.ts';
 import type { GatewayError } from '../../gateway/errors.ts';
 
@@ -132,6 +132,18 @@ describe('server configuration', () => {
     for (const shown of [inspect(config, { depth: 9 }), JSON.stringify(config)]) {
       for (const encoding of ['base64', 'hex'] as const) expect(shown).not.toContain(key.toString(encoding));
     }
+  });
+
+  test('takes secrets out of the environment, which child processes are given', () => {
+    vi.stubEnv('FACEBLUR_ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('base64'));
+    vi.stubEnv('DATABASE_URL', 'postgres://user:secret@host/database');
+    const config = loadServerConfig();
+    expect([config.encryptionKey?.export()[0], config.databaseUrl]).toEqual([
+      7,
+      'postgres://user:secret@host/database',
+    ]);
+    expect([process.env.FACEBLUR_ENCRYPTION_KEY, process.env.DATABASE_URL]).toEqual([undefined, undefined]);
+    vi.unstubAllEnvs();
   });
 
   test('names every malformed variable', () => {

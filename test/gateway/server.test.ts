@@ -54,6 +54,18 @@ test('a DATA_DIR that cannot be written to is refused by name', async () => {
   await expect(refused).rejects.toMatchObject({ code: 'bad-config', message: expect.stringMatching(/^DATA_DIR /) });
 });
 
+test('a key that is not the one things were sealed with stops the start, in one line that does not hold it', async () => {
+  await server.close();
+  const key = Buffer.alloc(32, 9).toString('base64');
+  const error: Error = await start({ FACEBLUR_ENCRYPTION_KEY: key }).catch((error) => error);
+  expect(error).toMatchObject({
+    code: 'bad-config',
+    message: expect.stringMatching(/^FACEBLUR_ENCRYPTION_KEY is not [^\n]+$/),
+  });
+  expect(error.message).not.toContain(key);
+  server = await start();
+});
+
 test('a client that goes away in the middle of an upload leaves nothing behind', async () => {
   const upload = request(`${server.url}/demo/clips`, { method: 'POST', headers: { 'content-length': 1000 } });
   upload.on('error', () => {});

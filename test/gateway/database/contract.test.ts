@@ -10,7 +10,7 @@ import { MAX_TOKENS_PER_STREAM } from '../../../gateway/database/play-token-repo
 import { DEFAULT_STREAM_POLICY } from '../../../gateway/live/stream-policy.ts';
 import { hashKey, makePlayToken } from '../../../gateway/stream-keys.ts';
 import { hasPostgres, PostgresServer } from '../../setup/postgres-server.ts';
-import { sealedIdentity, withoutThumbnails } from './sealed-identity.ts';
+import { sealedIdentity, withBuffers, withoutThumbnails } from './sealed-identity.ts';
 import { testStream } from './test-stream.ts';
 
 const PROCESSES = 4;
@@ -175,13 +175,6 @@ describe.each(['SQLite', 'PostgreSQL'])('%s', (kind) => {
   });
 
   describe('identities', () => {
-    /** Drivers give bytes as they like. */
-    const plain = (value: unknown): unknown =>
-      JSON.parse(
-        JSON.stringify(value, (_, v) => (v instanceof Uint8Array ? Buffer.from(v).toString('hex') : v)),
-        (_, v) => (v?.type === 'Buffer' ? Buffer.from(v.data).toString('hex') : v),
-      );
-
     check('are kept as they were given, in order, through a restart; thumbnails are given one by one', async () => {
       const first = sealedIdentity('first', 20);
       const second = sealedIdentity('second', 1, { createdAt: new Date('2026-01-02T03:04:05.679Z') });
@@ -190,7 +183,7 @@ describe.each(['SQLite', 'PostgreSQL'])('%s', (kind) => {
       await database.close();
       database = await Database.open(options);
       const wanted = [first, second].map(withoutThumbnails);
-      expect(plain(await database.identities.list())).toEqual(plain(wanted));
+      expect((await database.identities.list()).map(withBuffers)).toEqual(wanted);
       expect(Buffer.from((await database.identities.thumbnail('first', 2))!)).toEqual(first.images[2]!.sealedThumbnail);
       expect(await database.identities.thumbnail('first', 1)).toBeNull();
       expect(await database.identities.thumbnail('first', 20)).toBeNull();

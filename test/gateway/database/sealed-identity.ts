@@ -23,3 +23,13 @@ export function sealedIdentity(id: string, photos = 2, settings: Partial<SealedI
 export function withoutThumbnails(identity: SealedIdentity): SealedIdentity {
   return { ...identity, images: identity.images.map((image) => ({ ...image, sealedThumbnail: null })) };
 }
+
+/** Drivers give bytes in one class or another. */
+export function withBuffers(identity: SealedIdentity): SealedIdentity {
+  return {
+    ...identity,
+    sealedKey: Buffer.from(identity.sealedKey),
+    sealedName: Buffer.from(identity.sealedName),
+    images: identity.images.map((image) => ({ ...image, sealedFace: Buffer.from(image.sealedFace) })),
+  };
+}

@@ -234,7 +234,7 @@ describe('a body', () => {
     await vi.waitFor(() => expect(live.images.asked).toBe(1));
     going.abort();
     gate.resolve();
-    expect((await answered).status).toBe(503);
+    expect((await answered).status).toBe(400);
     expect(live.images.asked).toBe(1);
     nothingStored();
   });
