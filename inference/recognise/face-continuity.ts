@@ -8,12 +8,16 @@ const MAX_STEP_A_FRAME = 0.02;
 const LONGEST_STEP = 0.6;
 /** Nor does it become so many times as large or small. */
 const MAX_GROWTH = 1.5;
+/** What scores less is seldom another face: a hand, a microphone, a collar. */
+const MIN_OTHER_SCORE = 0.4;
 /** Tracks that were not seen for so many frames are forgotten. The tracker ends them sooner. */
 const REMEMBERED_FRAMES = 150;
 
 interface Followed {
   since: number;
   last: number;
+  /** Of the latest sighting. */
+  score: number;
 }
 
 /**
@@ -30,30 +34,36 @@ export class FaceContinuity {
    */
   see(frame: number, faces: readonly SeenFace[]): Set<number> {
     const broken = new Set<number>();
-    for (const { track } of faces) {
+    // What is not believed to be a face yet is mostly another look at one that is.
+    const others = faces
+      .filter(({ track }) => track.believed)
+      .map(({ track, detection }) => ({ track: track.id, box: detection }));
+    for (const { track, detection } of faces) {
       const known = this.#tracks.get(track.id);
       const before = track.sightings.at(-2);
       const isLost = known && known.last < this.#detected;
       if (!known || isLost || (before && jumps(before, track.last, frame - before.frame))) {
         if (known) broken.add(track.id);
-        this.#tracks.set(track.id, { since: frame, last: frame });
-      } else known.last = frame;
+        this.#tracks.set(track.id, { since: frame, last: frame, score: detection.score });
+      } else Object.assign(known, { last: frame, score: detection.score });
     }
-    // What is not believed to be a face yet is mostly another look at one that is.
-    const believed = faces.filter(({ track }) => track.believed);
-    for (const [i, a] of believed.entries()) {
-      for (const b of believed.slice(i + 1)) {
-        if (!meet(a.detection, b.detection)) continue;
-        for (const { track } of [a, b]) {
-          // Not in this frame either: which of the two was seen nobody knows.
-          this.break(track.id, frame + 1);
-          broken.add(track.id);
-        }
-      }
+    for (const { track, detection } of faces) {
+      if (!this.mayBeMistaken(track.id, detection, others)) continue;
+      // Not in this frame either: which of the two was seen nobody knows.
+      this.break(track.id, frame + 1);
+      broken.add(track.id);
     }
     this.#detected = frame;
     for (const [id, { last }] of this.#tracks) if (last < frame - REMEMBERED_FRAMES) this.#tracks.delete(id);
     return broken;
+  }
+
+  /** Whether a face of a track is so close to one of the others that it may be taken for it. */
+  mayBeMistaken(track: number, box: Box, others: readonly { readonly track: number; readonly box: Box }[]): boolean {
+    return others.some(
+      (other) =>
+        other.track !== track && meet(box, other.box) && (this.#tracks.get(other.track)?.score ?? 1) >= MIN_OTHER_SCORE,
+    );
   }
 
   /** From `frame` on the track may follow another face. */

@@ -1,6 +1,6 @@
 import type { PeoplePolicy } from '../policy.ts';
 import type { Cover } from '../track/coverage.ts';
-import { meet, Pins } from '../track/pins.ts';
+import { Pins } from '../track/pins.ts';
 import type { SeenFace } from '../track/tracker.ts';
 import { Claim } from './claim.ts';
 import { FaceContinuity } from './face-continuity.ts';
@@ -129,12 +129,16 @@ export class PeopleOnScreen {
     const { thresholds } = recogniser;
     const looked = this.#looked.get(track) ?? makeLooked(thresholds);
     this.#looked.set(track, looked);
+    if (!embedding.every(Number.isFinite)) {
+      this.#lose(track, frame);
+      return;
+    }
     const before = looked.mean.embedding;
     // One that is not like those before it is somebody else's, or theirs were.
-    if (before && !(similarity(before, embedding) >= thresholds.reject)) {
-      this.#lose(track, frame);
-      this.#pins.set(track, false);
-    }
+    const isAnother = before !== null && similarity(before, embedding) < thresholds.accept;
+    if (isAnother) this.#pins.set(track, false);
+    const isStale = before !== null && frame - looked.lastGoodFrame > MAX_STALE_FRAMES;
+    if (isAnother || isStale) this.#lose(track, frame);
     const mean = looked.mean.add(embedding);
     looked.lastGoodFrame = frame;
     if (!looked.session.look(embedding, mean, this.#session.visible)) this.#pins.set(track, false);
@@ -167,8 +171,7 @@ export class PeopleOnScreen {
     const pinned = new Set(this.#pins.shownOf(faces, frame).map(({ track }) => track));
     for (const { track, box } of faces) {
       if (!this.#looked.has(track)) continue;
-      const meets = faces.some((other) => other.track !== track && meet(box, other.box));
-      if (meets) this.#lose(track, this.#continuity.next);
+      if (this.#continuity.mayBeMistaken(track, box, faces)) this.#lose(track, this.#continuity.next);
     }
     const verdicts = new Map<number, FaceVerdict>();
     for (const { track } of faces) {
