@@ -46,7 +46,7 @@ const vault = new Vault(createSecretKey(randomBytes(32)));
 const gateway = await StillGateway.create({ images, models, dataDir, vault, keptMs: 3_600_000, log });
 const { stills, intake, limits } = gateway;
 const access = new Access({ bind: '127.0.0.1', playTokens: { streamOf: async () => null } });
-const routes = stillRoutes({ stills, intake, limits, access });
+const routes = stillRoutes({ stills, intake, limits, access, log });
 
 /** The photo as another file: decoders stop at the picture's end. */
 function another(photo: Buffer): Buffer {

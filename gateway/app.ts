@@ -21,7 +21,7 @@ const WEB_DEMO = fileURLToPath(new URL('../web-demo', import.meta.url));
 export interface AppOptions {
   readonly clips: Clips;
   readonly live: LiveApp;
-  readonly stills: Omit<StillRoutesOptions, 'access'>;
+  readonly stills: Omit<StillRoutesOptions, 'access' | 'log'>;
   /** What the addresses that are handed out begin with; null: the Host of each request. */
   readonly publicUrl: string | null;
   readonly corsOrigins: CorsOrigins;
@@ -82,7 +82,7 @@ export function createApp({ clips, live, stills, publicUrl, corsOrigins, ready, 
   app.route('/v1/streams', streamRoutes({ streams, playTokens, access, urls }));
   app.route('/v1/identities', identityRoutes({ identities, access }));
   const { intake, limits } = stills;
-  app.route('/v1/faces', stillRoutes({ stills: stills.stills, intake, limits, access }));
+  app.route('/v1/faces', stillRoutes({ stills: stills.stills, intake, limits, access, log }));
   const doors = {
     find: (id: string) => streams.find(id),
     verifyKey: (id: string, key: string) => streams.verifyKey(id, key),

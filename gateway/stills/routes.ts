@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import type { RequestIdVariables } from 'hono/request-id';
+import type { Logger } from 'pino';
 import { GatewayError } from '../errors.ts';
 import type { Access } from '../live/access.ts';
 import { type ComparedFace, comparedFace, comparedView, likeness } from './comparison.ts';
@@ -18,6 +19,7 @@ export interface StillRoutesOptions {
   readonly intake: Intake;
   readonly access: Access;
   readonly limits: BodyLimits;
+  readonly log: Logger;
 }
 
 type StillEnv = { Variables: RequestIdVariables };
@@ -25,8 +27,11 @@ type StillEnv = { Variables: RequestIdVariables };
 /**
  * The contract's still images, to be mounted at `/v1/faces`. Pictures come as files of a form or as base64 in JSON, lists
  * of them as `images` or `images[]`, `b` or `b[]`. All need scope `operate`: embeddings are for nobody who may only watch.
+ *
+ * Of a picture with several faces `compare` takes one, and tells which: see `comparedFace`. `X-Cache` is `hit` where all
+ * of an answer was known. Throws GatewayError alone.
  */
-export function stillRoutes({ stills, intake, access, limits }: StillRoutesOptions): Hono<StillEnv> {
+export function stillRoutes({ stills, intake, access, limits, log }: StillRoutesOptions): Hono<StillEnv> {
   const routes = new Hono<StillEnv>();
 
   routes.use(async (c, next) => {
@@ -79,7 +84,10 @@ export function stillRoutes({ stills, intake, access, limits }: StillRoutesOptio
           hits.push(isHit);
         } catch (error) {
           if (c.req.raw.signal.aborted) throw error;
-          results.push({ index, error: ownError(error, c.get('requestId')) });
+          const { code, message, cause } = ownError(error);
+          const requestId = c.get('requestId');
+          if (code === 'internal') log.error({ requestId, index, err: cause }, 'a picture of a batch failed');
+          results.push({ index, error: { code, message, requestId } });
         }
       }
       markCache(c, hits);
@@ -98,7 +106,6 @@ export function stillRoutes({ stills, intake, access, limits }: StillRoutesOptio
         c,
         answers.map(({ isHit }) => isHit),
       );
-      // Where several faces are in a picture, one is compared, which the answer tells.
       const faces = answers.map(({ view }, i) => comparedFace(view, asked[i]!.name));
       const { threshold, model } = answers[0]!.view;
       if (isMatrix) {
@@ -120,7 +127,6 @@ function signalOf(c: Context): { readonly signal: AbortSignal } {
   return { signal: c.req.raw.signal };
 }
 
-/** `hit` where all of an answer was known. */
 function markCache(c: Context, hits: readonly boolean[]): void {
   c.header('X-Cache', hits.length > 0 && hits.every(Boolean) ? 'hit' : 'miss');
 }
@@ -145,7 +151,7 @@ function several(images: ImageFields, field: string): readonly Still[] {
 }
 
 /** What is wrong with one picture of several. @throws what is not that one's own: others would fail alike */
-function ownError(error: unknown, requestId: string): { code: string; message: string; requestId: string } {
+function ownError(error: unknown): GatewayError {
   if (!(error instanceof GatewayError) || error.status >= 503) throw error;
-  return { code: error.code, message: error.message, requestId };
+  return error;
 }

@@ -44,7 +44,7 @@ export async function createStillApp({ models, keptMs = 3_600_000, bind = '127.0
 
   const app = new Hono<{ Variables: RequestIdVariables }>();
   app.use(requestId());
-  app.route('/v1/faces', stillRoutes({ stills, intake, limits, access, ...routes }));
+  app.route('/v1/faces', stillRoutes({ stills, intake, limits, access, log, ...routes }));
   app.onError((error, c) => {
     if (!(error instanceof GatewayError)) throw error;
     const { code, message, status, retryAfterSeconds } = error;

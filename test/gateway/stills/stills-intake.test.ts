@@ -4,6 +4,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Intake } from '../../../gateway/stills/intake.ts';
 import { Stills, type StillsOptions } from '../../../gateway/stills/stills.ts';
+import { InferenceError } from '../../../inference/errors.ts';
 import type { ImageFaces } from '../../../inference/image/image-engine.ts';
 import { photo } from '../../inference/image/pictures.ts';
 import { createStillApp, formOf, type StillApp, type StillAppOptions } from './still-app.ts';
@@ -143,6 +144,23 @@ test('for a client that went away no further picture is looked at, and its place
   detectFaces.mockResolvedValue(FOUND);
   await vi.waitFor(async () => expect((await app.post('detect', { image: picture })).status).toBe(200));
   expect(seen).toHaveLength(1);
+});
+
+test('a picture of a batch that we fail on is told in its place and logged, one for want of a model ends it', async () => {
+  const { app, detectFaces } = await create();
+  detectFaces.mockRejectedValueOnce(new InferenceError('child-died', 'the process that read it died (SIGSEGV)'));
+  const { status, body } = await app.post('detect-batch', { images: [picture, picture] });
+  expect(status).toBe(200);
+  expect(body.results).toMatchObject([
+    { index: 0, error: { code: 'internal' } },
+    { index: 1, model: 'fake' },
+  ]);
+  expect(JSON.stringify(body)).not.toContain('SIGSEGV');
+  expect(app.logged.filter((line) => line.includes('SIGSEGV'))).toHaveLength(1);
+  detectFaces.mockRejectedValueOnce(new InferenceError('model-unusable', 'models: /home/somebody/models is empty'));
+  const without = await app.post('detect-batch', { images: [picture, picture] });
+  expect([without.status, without.body.error.code]).toEqual([503, 'not-ready']);
+  expect(without.body.error.message).not.toContain('/');
 });
 
 test('what is found by another model than was expected is answered and not kept', async () => {

@@ -109,6 +109,7 @@ function chunk(type: string, data: Buffer): Buffer {
 
 describe('limits hold before anything is decoded', () => {
   const MAX_REFUSAL_MS = 200;
+  const IHDR = chunk('IHDR', Buffer.from('00000040000000400802000000', 'hex'));
 
   test.each([
     [
@@ -148,6 +149,23 @@ describe('limits hold before anything is decoded', () => {
 
   test('a file of more than 50 MB', () => {
     expect(() => decodeImage(Buffer.alloc(MAX_IMAGE_BYTES + 1))).toThrow(/50000001 bytes are more than 50000000/);
+  });
+
+  test('a file in endless parts', () => {
+    const header = { jpeg: 'ffd8', png: '89504e470d0a1a0a', webp: '52494646ffffff7f57454250' };
+    const part = { jpeg: 'ffe20002', png: '0000000074455874000000ff', webp: '4a554e4b00000000' };
+    for (const format of FORMATS) {
+      const parts = Buffer.from(part[format].repeat(1_000_000), 'hex');
+      // A PNG's first chunk is read before the others.
+      const file = Buffer.concat([
+        Buffer.from(header[format], 'hex'),
+        format === 'png' ? IHDR : Buffer.alloc(0),
+        parts,
+      ]);
+      const started = performance.now();
+      expect(() => readImageHeader(file)).toThrow('it is in more than 100000 parts');
+      expect(performance.now() - started).toBeLessThan(MAX_REFUSAL_MS);
+    }
   });
 
   test('a JPEG whose second header tells of a larger picture than its first', async () => {

@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ImageEngine } from '../../../inference/image/image-engine.ts';
 import { readImageHeader } from '../../../inference/image/image-header.ts';
+import { stillModelNames } from '../../../inference/image/still-model-names.ts';
 import { similarity } from '../../../inference/recognise/similarity.ts';
 import { iou } from '../../../inference/track/box.ts';
 import type { ModelLocations } from '../../../models/locations.ts';
@@ -124,6 +125,34 @@ test('age, gender and expression are guessed of each face', async () => {
     expect(sum).toBeCloseTo(1, UNIT_DIGITS);
     expect(expression.all[expression.label]).toBe(expression.confidence);
   }
+});
+
+test('faces have landmarks where they are asked for, whatever the detector gives', async () => {
+  const engine = open();
+  const picture = await photo(1280).jpeg().toBuffer();
+  const { faces } = await engine.detectFaces(picture);
+  expect(faces.map(({ landmarks }) => landmarks)).toEqual([1, 2, 3, 4, 5].map(() => undefined));
+  const completed = (await engine.detectFaces(picture, { landmarks: true })).faces;
+  expect(completed.map(({ landmarks, ...face }) => face)).toEqual(faces);
+  for (const { x, y, w, h, landmarks } of completed) {
+    const [right, left, nose] = landmarks!;
+    for (const [px, py] of landmarks!) {
+      expect([px > x - w / 2, px < x + 1.5 * w, py > y - h / 2, py < y + 1.5 * h]).not.toContain(false);
+    }
+    expect(right[0]).toBeLessThan(left[0]);
+    expect(nose[1]).toBeGreaterThan(Math.min(right[1], left[1]));
+  }
+});
+
+test('which models are used is told without loading any, and changes with each', async () => {
+  const locations = { cacheDir: join(folder, 'cache'), detector: 'ssd-mobilenet-v1' };
+  await open().detectFaces(await photo(64).jpeg().toBuffer());
+  const names = await stillModelNames(locations);
+  expect(names).toMatchObject({ detector: 'ssd-mobilenet-v1', recogniser: 'face-recogniser' });
+  const other = await stillModelNames({ ...locations, ...brought('fingerprint', {}) });
+  expect(other.recogniser).toBe('my-arcface');
+  expect(other.fingerprint).not.toBe(names.fingerprint);
+  expect(await stillModelNames(locations)).toEqual(names);
 });
 
 test('a picture without faces, however small, has none', async () => {
