@@ -82,7 +82,7 @@ export class AnalysisJob {
     const inspection = fileInspection(detector, fileTuning(entry), rate, first);
     const maxUnseenFrames = (MAX_MISSED_DETECTIONS + 1) * inspection.detectEveryFrames;
     const looks = open.adopt(this.#makeLooks(embedder, fps, maxUnseenFrames, open), (l) => l.close());
-    const builder = new TrackletBuilder({ maxUnseenFrames, rejectSimilarity: embedder.thresholds.reject });
+    const builder = new TrackletBuilder({ maxUnseenFrames, thresholds: embedder.thresholds });
     const inspector = open.adopt(
       new Inspector({
         ...inspection,

@@ -1,14 +1,17 @@
+import type { RecognitionThresholds } from '../recognise/face-embedder.ts';
+import { LOOKS_TO_DECIDE } from '../recognise/look-schedule.ts';
 import { makeUnit, similarity } from '../recognise/similarity.ts';
 import { iou } from '../track/box.ts';
 import type { Cover } from '../track/coverage.ts';
-import type { GoodLook, Tracklet } from './analysis.ts';
+import type { FrameRange, GoodLook, Tracklet } from './analysis.ts';
+import { meanOf } from './mean-of-looks.ts';
 import type { PicturedLook } from './track-looks.ts';
 
 export interface TrackletOptions {
   /** A face that the detector did not see for more frames than this may be another's when it is seen again. */
   readonly maxUnseenFrames: number;
-  /** A look less like those before it than this shows somebody else. 0..1 */
-  readonly rejectSimilarity: number;
+  /** Of the recogniser that looked. */
+  readonly thresholds: RecognitionThresholds;
 }
 
 /** What is known of one frame once nothing can change it any more. */
@@ -73,8 +76,7 @@ export class TrackletBuilder {
       const open = this.#open.get(track);
       if (open && index - open.lastSeen > this.#options.maxUnseenFrames) this.#close(track);
       if (score === null || met.has(track)) continue;
-      if (jumped.has(track)) this.#close(track);
-      this.#see(track, index, looks.get(track));
+      this.#see(track, index, looks.get(track), jumped.has(track));
     }
   }
 
@@ -84,13 +86,13 @@ export class TrackletBuilder {
     return this.#done.sort(({ tracklet: a }, { tracklet: b }) => a.firstFrame - b.firstFrame || a.track - b.track);
   }
 
-  #see(track: number, frame: number, look: PicturedLook | undefined): void {
+  #see(track: number, frame: number, look: PicturedLook | undefined, hasJumped: boolean): void {
     const open = this.#open.get(track);
-    if (open && look && this.#isAnother(open, look)) {
+    if (open && look && this.#isAnother(open, look, hasJumped)) {
       // Since when it was somebody else nobody knows.
       open.lastSeen = open.looks.at(-1)!.frame;
       this.#close(track);
-    }
+    } else if (open && hasJumped && !look) this.#close(track);
     const current: Open = this.#open.get(track) ?? {
       track,
       firstFrame: frame,
@@ -109,21 +111,49 @@ export class TrackletBuilder {
     for (const [i, value] of embedding.entries()) current.sum[i]! += value;
   }
 
-  #isAnother({ sum }: Open, { embedding }: GoodLook): boolean {
+  /** Whether a look shows somebody else than those before it; after a jump it must show the same one. */
+  #isAnother({ sum }: Open, { embedding }: GoodLook, hasJumped: boolean): boolean {
     if (!sum) return false;
+    const { accept, reject } = this.#options.thresholds;
     const mean = sum.slice();
     // Written so that what is no number is somebody else.
-    return !(makeUnit(mean) && similarity(mean, embedding) >= this.#options.rejectSimilarity);
+    return !(makeUnit(mean) && similarity(mean, embedding) >= (hasJumped ? accept : reject));
   }
 
   #close(track: number): void {
     const open = this.#open.get(track);
     this.#open.delete(track);
-    if (!open?.sum || !makeUnit(open.sum)) return;
-    const { firstFrame, lastSeen, looks, sum } = open;
+    if (!open || open.looks.length === 0) return;
     this.#portraitBytes += open.portrait?.jpeg.length ?? 0;
     const portrait = this.#portraitBytes <= MAX_PORTRAIT_BYTES ? open.portrait : null;
-    this.#done.push({ tracklet: { track, firstFrame, lastFrame: lastSeen, looks, mean: sum }, portrait });
+    this.#add({ track, firstFrame: open.firstFrame, lastFrame: open.lastSeen }, open.looks, portrait);
+  }
+
+  /** Keeps a part of a track, or two where its first looks show somebody else than its last. */
+  #add(range: FrameRange & { readonly track: number }, looks: readonly GoodLook[], portrait: Portrait | null): void {
+    const change = this.#changeIn(looks);
+    if (change > 0) {
+      const [before, after] = [looks.slice(0, change), looks.slice(change)];
+      const best = before.reduce((most, { quality }) => Math.max(most, quality), 0);
+      const isBefore = portrait !== null && best === portrait.quality;
+      this.#add({ ...range, lastFrame: before.at(-1)!.frame }, before, isBefore ? portrait : null);
+      this.#add({ ...range, firstFrame: after[0]!.frame }, after, isBefore ? null : portrait);
+      return;
+    }
+    const mean = meanOf(looks);
+    if (mean) this.#done.push({ tracklet: { ...range, looks, mean }, portrait });
+  }
+
+  /** @returns before which look it is somebody else; 0 where it is not */
+  #changeIn(looks: readonly GoodLook[]): number {
+    let [change, least] = [0, this.#options.thresholds.track];
+    for (let i = LOOKS_TO_DECIDE; i + LOOKS_TO_DECIDE <= looks.length; i++) {
+      const before = meanOf(looks.slice(i - LOOKS_TO_DECIDE, i));
+      const after = meanOf(looks.slice(i, i + LOOKS_TO_DECIDE));
+      const alike = before && after ? similarity(before, after) : 0;
+      if (alike < least) [change, least] = [i, alike];
+    }
+    return change;
   }
 }
 
