@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts';
 import type { Access } from '../live/access.ts';
 import { type ComparedFace, comparedFace, comparedView, likeness } from './comparison.ts';
 import { checkImage } from './image-check.ts';
-import { type ImageFields, imagesOf } from './image-form.ts';
+import { type ImageFields, imagesOf, mediaTypeOf } from './image-form.ts';
 import type { Intake } from './intake.ts';
 import { type BodyLimits, readBody } from './read-body.ts';
 import type { Still, StillAnswer, Stills } from './stills.ts';
@@ -13,6 +13,9 @@ import { type EmbedView, rounded } from './views.ts';
 
 /** Pictures of one request: the contract's number for a batch, and so for the many of a comparison. */
 const MAX_PICTURES = 32;
+
+/** One picture of the largest size in base64. It is parsed on the thread that moves the packets of streams. */
+const MAX_JSON_BYTES = 34_000_000;
 
 export interface StillRoutesOptions {
   readonly stills: Stills;
@@ -45,8 +48,11 @@ export function stillRoutes({ stills, intake, access, limits, log }: StillRoutes
     const admission = intake.enter();
     try {
       const { body, signal } = c.req.raw;
-      const bytes = await readBody(body, c.req.header('content-length'), admission, limits, signal);
-      return await answer(imagesOf(bytes, c.req.header('content-type') ?? ''));
+      const type = mediaTypeOf(c.req.header('content-type'));
+      const maxBytes = type === 'application/json' ? Math.min(limits.maxBytes, MAX_JSON_BYTES) : limits.maxBytes;
+      const length = c.req.header('content-length');
+      const bytes = await readBody(body, length, admission, { ...limits, maxBytes }, signal);
+      return await answer(imagesOf(bytes, c.req.header('content-type')));
     } finally {
       admission.leave();
     }

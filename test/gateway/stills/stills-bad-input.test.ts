@@ -183,6 +183,7 @@ describe('JSON', () => {
     ['a number for a picture', '{"image":5}', 400, 'bad-request'],
     ['a list for a picture', '{"image":[5]}', 400, 'bad-request'],
     ['no base64', '{"image":"<svg>"}', 400, 'bad-request'],
+    ['base64 with a stray letter', '{"image":"/9j/4!AA"}', 400, 'bad-request'],
     ['base64 cut off', '{"image":"/9j/4"}', 400, 'bad-request'],
     ['an empty picture', '{"image":""}', 400, 'bad-image'],
     ['text in base64', '{"image":"aGVsbG8="}', 415, 'unsupported-media-type'],
@@ -192,6 +193,12 @@ describe('JSON', () => {
     expect([answer.status, answer.body.error.code]).toEqual([status, code]);
     expect(answer.body.error.message).not.toContain('\n');
   });
+});
+
+test('JSON larger than the largest picture in base64 is refused', async () => {
+  const headers = { 'content-type': 'Application/JSON; charset=utf-8', 'content-length': '34000001' };
+  const { status, body } = await app.send('detect', { body: '{}', headers });
+  expect([status, body.error.code]).toEqual([413, 'body-too-large']);
 });
 
 test.each([undefined, 'image/jpeg', 'text/plain', 'application/x-www-form-urlencoded'])(
