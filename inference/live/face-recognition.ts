@@ -5,7 +5,7 @@ import { LookSchedule } from '../recognise/look-schedule.ts';
 import type { PeopleOnScreen } from '../recognise/people-on-screen.ts';
 import type { Detection } from '../track/box.ts';
 import type { SeenFace } from '../track/tracker.ts';
-import type { LiveRecogniser, OpenRecogniser } from './open-recogniser.ts';
+import type { LiveRecogniser } from './open-recogniser.ts';
 
 const SCHEDULE = { apartFrames: 3, everyFrames: 15 };
 /** An embedding that takes longer than this hangs: until it comes nobody is known. */
@@ -23,7 +23,7 @@ const MAX_RETRY_MS = 300_000;
  * there, and what the recogniser makes of it counts once it is known. Whatever fails here covers, and ends nothing.
  */
 export class FaceRecognition {
-  readonly #open: OpenRecogniser;
+  readonly #open: () => Promise<LiveRecogniser>;
   readonly #people: PeopleOnScreen;
   readonly #schedule = new LookSchedule(SCHEDULE);
   #recogniser: LiveRecogniser | null = null;
@@ -40,7 +40,7 @@ export class FaceRecognition {
   #closed = false;
 
   /** @param open loads the recogniser, once somebody is to be recognised; it is closed here */
-  constructor(people: PeopleOnScreen, open: OpenRecogniser) {
+  constructor(people: PeopleOnScreen, open: () => Promise<LiveRecogniser>) {
     this.#people = people;
     this.#open = open;
   }
@@ -60,16 +60,18 @@ export class FaceRecognition {
     return this.#problem ?? this.#people.problem;
   }
 
+  /** Loads the recogniser, where somebody is to be recognised and it is not there yet. */
+  prepare(): void {
+    const isTime = performance.now() >= this.#retryAtMs;
+    if (this.#recogniser || this.#isOpening || !isTime || this.#closed || !this.#people.wantsLooks) return;
+    this.#load();
+  }
+
   /** Looks at one of the faces of a frame, which it borrows until it settles. Never throws. */
   offer({ index, picture }: VideoFrame, faces: readonly SeenFace[]): void | Promise<void> {
-    if (!this.#people.wantsLooks || this.#closed) return;
+    this.prepare();
     const recogniser = this.#recogniser;
-    if (!recogniser) {
-      const [face] = faces;
-      if (face) this.#load(!face.detection.landmarks);
-      return;
-    }
-    if (this.#isBusy()) return;
+    if (!recogniser || this.#closed || !this.#people.wantsLooks || this.#isBusy()) return;
     const candidates = faces
       .filter(({ track }) => track.believed)
       .map(({ track: { id }, detection }) => ({
@@ -88,7 +90,7 @@ export class FaceRecognition {
       void this.#embed(recogniser, chosen.track, index, look);
     };
     try {
-      if (chosen.detection.landmarks || !recogniser.complete) take(chosen.detection);
+      if (chosen.detection.landmarks) take(chosen.detection);
       else return this.#complete(recogniser.complete(picture, chosen.detection), chosen.track, take);
     } catch (error) {
       this.#fail(error, chosen.track);
@@ -101,10 +103,9 @@ export class FaceRecognition {
     await this.#recogniser?.close();
   }
 
-  #load(needsLandmarks: boolean): void {
-    if (this.#isOpening || performance.now() < this.#retryAtMs) return;
+  #load(): void {
     this.#isOpening = true;
-    this.#open(needsLandmarks).then(
+    this.#open().then(
       (recogniser) => {
         this.#isOpening = false;
         this.#problem = null;

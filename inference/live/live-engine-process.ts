@@ -75,7 +75,7 @@ class EngineProcess {
     if (!model || this.#job) return;
     try {
       this.#opus = options.audio && OpusTranscoder.open(options.audio);
-      const recogniser = (needsLandmarks: boolean) => openRecogniser(model.models, needsLandmarks);
+      const recogniser = () => openRecogniser(model.models);
       const job = new LiveJob(options, model.detector, liveTuning(model.entry), recogniser, {
         onVideo: (frame) => tell({ type: 'video', frame, taken: this.#takenNow() }),
         onTaken: () => {

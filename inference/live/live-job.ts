@@ -14,7 +14,7 @@ import { FrameQueue, type QueuedFrame } from './frame-queue.ts';
 import { LiveDecoder } from './live-decoder.ts';
 import { LiveEncoder } from './live-encoder.ts';
 import type { EngineStats, LiveFace, LivePolicy } from './live-engine.ts';
-import type { OpenRecogniser } from './open-recogniser.ts';
+import type { LiveRecogniser } from './open-recogniser.ts';
 import { ThumbnailRequests } from './thumbnail-requests.ts';
 
 /** What a job tells whoever runs it. */
@@ -85,7 +85,7 @@ export class LiveJob {
     options: EngineStart,
     detector: Detector,
     tuning: LiveTuning,
-    openRecogniser: OpenRecogniser,
+    openRecogniser: () => Promise<LiveRecogniser>,
     hooks: LiveJobHooks,
   ) {
     this.#hooks = hooks;
@@ -147,10 +147,13 @@ export class LiveJob {
     this.#pipeline.change({ people: people ?? null });
     // What the pipeline keeps are copies, which it erases; what came in a message is nobody's any more.
     for (const { embeddings } of people?.people ?? []) for (const embedding of embeddings) embedding.fill(0);
+    this.#recognition.prepare();
   }
 
   setVisible(track: number, visible: boolean): boolean {
-    return this.#pipeline.pin(track, visible);
+    const isThere = this.#pipeline.pin(track, visible);
+    this.#recognition.prepare();
+    return isThere;
   }
 
   requestKeyframe(): void {

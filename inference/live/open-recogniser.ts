@@ -2,20 +2,22 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Frame } from 'node-av';
 import type { ModelLocations } from '../../models/locations.ts';
+import type { ModelEntry } from '../../models/manifest.ts';
 import { InferenceError } from '../errors.ts';
 import type { FaceEmbedder } from '../recognise/face-embedder.ts';
+import type { LandmarkFinder } from '../recognise/landmark-finder.ts';
 import type { Detection } from '../track/box.ts';
 import type { ResolveThreadReply, ResolveThreadStart } from './resolve-thread.ts';
 
 /** What a live engine recognises faces with. */
 export interface LiveRecogniser
   extends Pick<FaceEmbedder, 'name' | 'dimension' | 'thresholds' | 'look' | 'embed' | 'close'> {
-  /** Finds the landmarks of a face whose detector gives none; absent where it gives them. Borrows the picture. */
-  complete?(picture: Frame, face: Detection): Promise<Detection>;
+  /**
+   * Finds the landmarks of a face whose detector gives none; the first time, that loads what finds them. Borrows the
+   * picture until it settles.
+   */
+  complete(picture: Frame, face: Detection): Promise<Detection>;
 }
-
-/** @param needsLandmarks whether the detector gives none */
-export type OpenRecogniser = (needsLandmarks: boolean) => Promise<LiveRecogniser>;
 
 /** Threads that one embedding may use. */
 const THREADS = 1;
@@ -23,33 +25,35 @@ const THREADS = 1;
 const HEAP_LIMITS = { maxOldGenerationSizeMb: 512 };
 
 /**
- * Loads the recogniser, and what finds landmarks where those are needed. The caller closes it.
+ * Loads the recogniser. The caller closes it.
  * @throws InferenceError 'model-unusable'
  */
-export async function openRecogniser(models: ModelLocations, needsLandmarks: boolean): Promise<LiveRecogniser> {
-  const found = await resolveBeside({ models, needsLandmarks });
+export async function openRecogniser(models: ModelLocations): Promise<LiveRecogniser> {
+  const { entry, bytes } = await resolveBeside({ models, kind: 'recogniser' });
   // Loaded when needed: a spare engine has no use for it.
   const { FaceEmbedder } = await import('../recognise/face-embedder.ts');
-  const embedder = await FaceEmbedder.open(found.recogniser.entry, found.recogniser.bytes, THREADS);
-  if (!found.landmarks) return embedder;
-  try {
-    const { LandmarkFinder } = await import('../recognise/landmark-finder.ts');
-    const finder = await LandmarkFinder.open(found.landmarks.entry, found.landmarks.bytes, THREADS);
-    return {
-      name: embedder.name,
-      dimension: embedder.dimension,
-      thresholds: embedder.thresholds,
-      look: (picture, face) => embedder.look(picture, face),
-      embed: (chip) => embedder.embed(chip),
-      complete: (picture, face) => finder.complete(picture, face),
-      close: async () => {
-        await Promise.all([embedder.close(), finder.close()]);
-      },
-    };
-  } catch (error) {
-    await embedder.close();
-    throw error;
-  }
+  const embedder = await FaceEmbedder.open(entry as ModelEntry<'recogniser'>, bytes, THREADS);
+  let finder: Promise<LandmarkFinder> | undefined;
+  return {
+    name: embedder.name,
+    dimension: embedder.dimension,
+    thresholds: embedder.thresholds,
+    look: (picture, face) => embedder.look(picture, face),
+    embed: (chip) => embedder.embed(chip),
+    complete: async (picture, face) => {
+      finder ??= openFinder(models);
+      return (await finder).complete(picture, face);
+    },
+    close: async () => {
+      await Promise.all([embedder.close(), finder?.then((opened) => opened.close())]);
+    },
+  };
+}
+
+async function openFinder(models: ModelLocations): Promise<LandmarkFinder> {
+  const { entry, bytes } = await resolveBeside({ models, kind: 'landmarks' });
+  const { LandmarkFinder } = await import('../recognise/landmark-finder.ts');
+  return LandmarkFinder.open(entry as ModelEntry<'landmarks'>, bytes, THREADS);
 }
 
 function resolveBeside(start: ResolveThreadStart): Promise<Exclude<ResolveThreadReply, { failure: string }>> {
@@ -58,7 +62,7 @@ function resolveBeside(start: ResolveThreadStart): Promise<Exclude<ResolveThread
     resourceLimits: HEAP_LIMITS,
   });
   return new Promise((resolve, reject) => {
-    const fail = (reason: string) => reject(new InferenceError('model-unusable', `recogniser: ${reason}`));
+    const fail = (reason: string) => reject(new InferenceError('model-unusable', `${start.kind}: ${reason}`));
     thread.once('message', (reply: ResolveThreadReply) => {
       if ('failure' in reply) fail(reply.failure);
       else resolve(reply);

@@ -56,12 +56,12 @@ export class Claim {
   look(embedding: Float32Array, mean: Float32Array, people: KnownPeople): boolean {
     const { accept, reject } = this.#thresholds;
     const seen = people.best(embedding);
-    this.#nearest = people.best(mean);
+    this.#nearest = people.nearest(mean);
     this.#likeness = Math.max(seen?.similarity ?? 0, this.#nearest?.similarity ?? 0);
     const agrees = seen && seen.similarity >= accept && !this.#denied.has(seen.id) ? seen : null;
     if (this.#person !== null) {
       const own = people.similarityTo(this.#person, embedding);
-      this.#similarity = people.similarityTo(this.#person, mean);
+      this.#similarity = people.nearnessTo(this.#person, mean);
       const isAnother = agrees && agrees.id !== this.#person && agrees.similarity - own >= MIN_MARGIN;
       // Written so that NaN disagrees.
       if (!isAnother && own >= reject && this.#similarity >= accept) return true;
@@ -78,10 +78,10 @@ export class Claim {
   }
 
   #decide(mean: Float32Array, people: KnownPeople): void {
-    const { accept, track } = this.#thresholds;
+    const { track } = this.#thresholds;
     const nearest = this.#nearest;
     if (this.#agreeing < LOOKS_TO_DECIDE || nearest?.id !== this.#candidate || !(nearest.similarity >= track)) return;
-    if (people.margin(nearest.id, mean, accept) < MIN_MARGIN) return;
+    if (people.margin(nearest.id, mean, track) < MIN_MARGIN) return;
     this.#person = nearest.id;
     this.#similarity = nearest.similarity;
   }

@@ -143,7 +143,7 @@ export class PeopleOnScreen {
     looked.lastGoodFrame = frame;
     if (!looked.session.look(embedding, mean, this.#session.visible)) this.#pins.set(track, false);
     const { hidden } = this.#session;
-    looked.likeHidden = Math.max(hidden.best(embedding)?.similarity ?? 0, hidden.best(mean)?.similarity ?? 0);
+    looked.likeHidden = Math.max(hidden.best(embedding)?.similarity ?? 0, hidden.nearest(mean)?.similarity ?? 0);
     if (this.#listUsable) this.#lookAtListed(looked, embedding, mean, thresholds);
     this.#settleWanted(track, looked);
     this.#settleContests((each) => each.listed);

@@ -30,6 +30,7 @@ function recogniser(embed: () => Promise<Float32Array>, quality = GOOD): LiveRec
     closed: 0,
     look: () => ({ chip: CHIP, quality }),
     embed,
+    complete: () => Promise.reject(new Error('the detector gives landmarks')),
     close: async () => {
       made.closed++;
     },
@@ -46,7 +47,7 @@ class Scene {
   readonly #landmarks: boolean;
   #frame = -1;
 
-  constructor(open: (needsLandmarks: boolean) => Promise<LiveRecogniser>, landmarks = true) {
+  constructor(open: () => Promise<LiveRecogniser>, landmarks = true) {
     this.recognition = new FaceRecognition(this.people, open);
     this.#landmarks = landmarks;
     this.people.setPolicy(policyOf('except', ANNA));
@@ -72,13 +73,13 @@ class Scene {
   }
 }
 
-test('a listed person is seen once the recogniser is loaded, which begins with the first face', async () => {
+test('a listed person is seen once the recogniser is loaded', async () => {
   let load: (loaded: LiveRecogniser) => void = () => undefined;
   const open = vi.fn(() => new Promise<LiveRecogniser>((resolve) => (load = resolve)));
   const scene = new Scene(open);
   expect(open).not.toHaveBeenCalled();
   expect(await scene.play(30)).toBe(false);
-  expect(open).toHaveBeenCalledExactlyOnceWith(false);
+  expect(open).toHaveBeenCalledTimes(1);
   expect(scene.recognition.name).toBeNull();
   load(recogniser(async () => anna));
   expect(await scene.play(12)).toBe(true);
@@ -190,7 +191,6 @@ test('landmarks that the detector does not give are found, and waited for no lon
   const open = vi.fn(async () => ({ ...loaded, complete }));
   const scene = new Scene(open, false);
   expect(await scene.play(12)).toBe(true);
-  expect(open).toHaveBeenCalledExactlyOnceWith(true);
   complete.mockImplementation(() => new Promise(() => undefined));
   const started = performance.now();
   await scene.play(40);
