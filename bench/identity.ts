@@ -3,13 +3,16 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { AV_LOG_QUIET, Log } from 'node-av';
+import type { Detector } from '../inference/detect/detector.ts';
 import { openDetector } from '../inference/detect/open-detector.ts';
 import { EmbeddingIndex } from '../inference/recognise/embedding-index.ts';
 import { FaceEmbedder } from '../inference/recognise/face-embedder.ts';
 import { refusalOf } from '../inference/recognise/look-quality.ts';
 import { makeUnit } from '../inference/recognise/similarity.ts';
 import { defaultModelLocations } from '../models/locations.ts';
+import type { ModelEntry } from '../models/manifest.ts';
 import { resolveDetector, resolveRecogniser } from '../models/resolve.ts';
+import { coveredFaceRows } from './identity/covered-faces.ts';
 import { degradedRows } from './identity/degraded-looks.ts';
 import {
   allPairs,
@@ -21,6 +24,8 @@ import {
   readStill,
   trackPairs,
 } from './identity/labelled-looks.ts';
+import { crowdClips, groupClips, type PeopleClip, reportClips } from './identity/people-clips.ts';
+import { type AnalysedClip, analyseClip, clusterRow, shownRow } from './identity/shown-people.ts';
 import {
   balanced,
   highestReject,
@@ -139,8 +144,41 @@ async function costRows(embedder: FaceEmbedder, look: LabelledLook): Promise<Row
   ];
 }
 
+type PeopleClips = Readonly<Record<string, readonly PeopleClip[]>>;
+
+async function peopleClips(
+  detector: Detector,
+  entry: ModelEntry,
+  looks: readonly LabelledLook[],
+): Promise<PeopleClips> {
+  return {
+    'real groups': await groupClips(detector, entry),
+    'reports of three shots': await reportClips(looks),
+    'crowds, nobody of whom is enrolled': await crowdClips(),
+  };
+}
+
+/** Photos that a person is enrolled by. */
+const ENROLLED_PHOTOS = [1, 2, 5];
+
+/** What file mode makes of clips whose people are known: whom it shows, and whom it tells apart. */
+async function fileRows(clips: PeopleClips, looks: readonly LabelledLook[]): Promise<{ shown: Row[]; people: Row[] }> {
+  const rows = { shown: [] as Row[], people: [] as Row[] };
+  for (const [name, list] of Object.entries(clips)) {
+    const analysed: AnalysedClip[] = [];
+    for (const clip of list) analysed.push(await analyseClip(clip));
+    for (const photos of ENROLLED_PHOTOS) rows.shown.push(shownRow(name, analysed, looks, 'except', photos));
+    rows.shown.push(shownRow(name, analysed, looks, 'only', Math.max(...ENROLLED_PHOTOS)));
+    rows.people.push(clusterRow(name, analysed));
+  }
+  return rows;
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { gate: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: { gate: { type: 'boolean', default: false }, clips: { type: 'boolean', default: true } },
+    allowNegative: true,
+  });
   Log.setLevel(AV_LOG_QUIET);
   const locations = defaultModelLocations(process.env);
   const recogniser = await resolveRecogniser(locations);
@@ -174,6 +212,8 @@ async function main(): Promise<void> {
   });
   const costs = await costRows(embedder, counted[0]!);
   const gate = values.gate ? await degradedRows(counted, embedder, detector) : [];
+  const covered = await coveredFaceRows(looks, embedder);
+  const clips = values.clips ? await peopleClips(detector, found.entry, looks) : {};
   await detector.close();
   await embedder.close();
 
@@ -182,7 +222,10 @@ async function main(): Promise<void> {
   console.log(`\n${formatTable(byThreshold)}\n`);
   if (gate.length > 0) console.log(`${formatTable(gate)}\n`);
   console.log(`${formatTable(costs)}\n`);
-  report('identity', verification, { chosen, thresholds, verification, byThreshold, costs, gate });
+  console.log(`${formatTable(covered)}\n`);
+  const files = await fileRows(clips, looks);
+  if (files.shown.length > 0) console.log(`${formatTable(files.shown)}\n\n${formatTable(files.people)}\n`);
+  report('identity', verification, { chosen, thresholds, verification, byThreshold, costs, gate, covered, files });
 }
 
 await main();

@@ -8,7 +8,7 @@ import { refusalOf } from '../../inference/recognise/look-quality.ts';
 import type { ModelEntry } from '../../models/manifest.ts';
 import { type Box, boxesInView, type Camera, type Motion, viewAt } from '../clip-motion.ts';
 import { ClipWriter } from '../clip-writer.ts';
-import { OUT_FOLDER, TESTDATA_FOLDER } from '../clips.ts';
+import { chooseClips, OUT_FOLDER, prepareClip, TESTDATA_FOLDER } from '../clips.ts';
 import { readPhoto, ViewSampler } from '../photo-planes.ts';
 import { type LabelledLook, readStill } from './labelled-looks.ts';
 
@@ -91,6 +91,25 @@ export async function groupClips(detector: Detector, entry: ModelEntry): Promise
       });
     const name = `${photo.split('/').at(-1)!.split('.')[0]!}-${motion}`;
     clips.push(await makeClip(name, [{ image, people: named, motion, photos: [path] }]));
+  }
+  return clips;
+}
+
+/** Clips of the leak bench with faces large enough to tell who they are. */
+const CROWDS = [
+  ...['parade-149-pan', 'meeting-281-pan', 'parade-329-shake', 'group-16-pan', 'group-5-zoom', 'group-9-shake'],
+  ...['stock-2-shake', 'group-18-cut', 'crowd-15-zoom', 'solvay-shake', 'group-3-cut', 'group-4-blur'],
+];
+
+/** Clips of people nobody of whom has a photo, each under a name of their own. */
+export async function crowdClips(): Promise<PeopleClip[]> {
+  const clips: PeopleClip[] = [];
+  for (const recipe of chooseClips(CROWDS)) {
+    const { name, file, truth } = await prepareClip(recipe);
+    const frames = truth.frames.map((boxes) =>
+      boxes.map(([id, ...box]): PersonBox => ({ person: `${name} ${id}`, box, isFrontal: true })),
+    );
+    clips.push({ name, file, fps: truth.fps, shots: [0], frames, photos: [] });
   }
   return clips;
 }

@@ -33,8 +33,12 @@ export function decide(analysis: Analysis, policy: PeoplePolicy): Verdict[] {
     throw new InferenceError('bad-options', `${message}; one and the same must do both`);
   }
   const isVisible = policy.mode === 'except';
-  const verdicts = analysis.tracklets.flatMap((tracklet) =>
-    recognised(analysis, tracklet, policy.people).map((verdict) => ({ ...verdict, visible: isVisible })),
+  const wholes = wholesOf(analysis);
+  const verdicts = analysis.tracklets.flatMap((tracklet, index) =>
+    recognised(analysis, tracklet, wholes.get(index)!, policy.people).map((verdict) => ({
+      ...verdict,
+      visible: isVisible,
+    })),
   );
   if (policy.mode === 'except') return verdicts;
   return [...verdicts, ...analysis.tracklets.flatMap((tracklet) => others(analysis, tracklet, policy.people))];
@@ -56,23 +60,35 @@ export function showPeople(analysis: Analysis, isVisible: (person: Person) => bo
   );
 }
 
+/** By tracklet, what all looks at the person whom it shows say together, in whatever part of the file. */
+function wholesOf({ tracklets, people }: Analysis): Map<number, Float32Array> {
+  const wholes = new Map(tracklets.map(({ mean }, index) => [index, mean] as const));
+  for (const person of people) {
+    const whole = meanOf(person.tracklets.flatMap((index) => tracklets[index]!.looks));
+    if (whole) for (const index of person.tracklets) wholes.set(index, whole);
+  }
+  return wholes;
+}
+
 /** The parts of a tracklet that are one of the people, and which. */
 function recognised(
   analysis: Analysis,
   tracklet: Tracklet,
+  whole: Float32Array,
   people: readonly KnownPerson[],
 ): Omit<Verdict, 'visible'>[] {
   const { accept, track, reject } = analysis.thresholds;
+  const sure = track + SURER * (1 - track);
+  const isOfWhole = similarity(tracklet.mean, whole) >= sure;
   const reach = Math.ceil(analysis.fps * REACH_SECONDS);
   const found = new Map<number, { person: KnownPerson; similarity: number; run: Run }>();
   for (const person of people) {
     for (const run of runsOf(tracklet, (look) => likeness(look.embedding, person) >= reject)) {
       const alike = likeness(run.mean, person);
       const agreeing = run.looks.filter(({ embedding }) => likeness(embedding, person) >= accept);
-      const isSure =
-        agreeing.length >= LOOKS_TO_DECIDE &&
-        alike >= track + SURER * (1 - track) &&
-        !hasRival(analysis, tracklet, run, person, alike);
+      // What the person's other appearances say counts where its own looks are not against it.
+      const isAlike = alike >= sure || (alike >= accept && isOfWhole && likeness(whole, person) >= sure);
+      const isSure = isAlike && agreeing.length >= LOOKS_TO_DECIDE && !hasRival(analysis, tracklet, run, person, alike);
       const known = found.get(run.firstFrame);
       if (isSure && (!known || alike > known.similarity)) found.set(run.firstFrame, { person, similarity: alike, run });
     }

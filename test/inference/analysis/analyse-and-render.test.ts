@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, expect, test } from 'vitest';
@@ -7,6 +16,7 @@ import type { Analysis } from '../../../inference/analysis/analysis.ts';
 import { showPeople } from '../../../inference/analysis/decide.ts';
 import { analyseFile, type BlurProgress, renderFile } from '../../../inference/blur-file.ts';
 import { InferenceError } from '../../../inference/errors.ts';
+import type { ResolveOptions } from '../../../models/resolve.ts';
 import { type FaceClip, makeFaceClip } from '../../clips/face-clip.ts';
 import { FIVE_PEOPLE } from '../../clips/face-photo.ts';
 import { readReport } from '../../clips/report.ts';
@@ -146,4 +156,15 @@ test('an analysis that is stopped leaves nothing behind', async () => {
   await expect(stopped).rejects.toBeInstanceOf(InferenceError);
   await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
   expect(readdirSync(folder).toSorted()).toEqual(before);
+});
+
+test('with a detector that gives no landmarks people are told apart as well', async () => {
+  const modelsDir = join(folder, 'empty');
+  mkdirSync(modelsDir);
+  const models: ResolveOptions = { cacheDir: join(folder, 'cache'), modelsDir, allowDownload: false };
+  const found = await analyseFile({ input: clip.path, output: join(folder, 'fallback.faces'), models });
+  expect(found.detector).toBe('ssd-mobilenet-v1');
+  // One of the five has the head down, which the landmark model takes for turned away.
+  expect(found.people.length).toBeGreaterThanOrEqual(FIVE_PEOPLE.boxes.length - 1);
+  expect(found.people.every(({ thumbnail }) => thumbnail !== null)).toBe(true);
 });

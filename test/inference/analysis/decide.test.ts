@@ -57,6 +57,18 @@ describe('except', () => {
     expect(shown([tracklet(1, 0, 70, looks.slice(1))], policy('except'))).toEqual([[1, 40, 70, 'ann']]);
   });
 
+  test('what a person’s other appearances say counts, where the own looks are not against it', () => {
+    const parts = [
+      tracklet(1, 0, 40, goodLooks([0, 5, 10, 15, 20, 25], lookOf(0, 5))),
+      tracklet(2, 100, 140, goodLooks([105, 120, 135], lookOf(0, 24))),
+      tracklet(3, 200, 240, goodLooks([205, 220, 235], lookOf(0, 34))),
+    ];
+    expect(shown(parts, policy('except'))).toEqual([[1, 0, 40, 'ann']]);
+    const person = { id: 1, tracklets: [0, 1, 2], firstFrame: 0, lastFrame: 240, ranges: [], thumbnail: null };
+    const verdicts = decide({ ...analysisOf(parts), people: [person] }, policy('except'));
+    expect(verdicts.map(({ track }) => track)).toEqual([1, 2]);
+  });
+
   test('no frame is shown that is more than a second from a look', () => {
     const looks = goodLooks([50, 60, 70, 200], lookOf(0));
     expect(shown([tracklet(1, 0, 290, looks)], policy('except'))).toEqual([
