@@ -21,7 +21,35 @@ export type StoreErrorCode =
   | 'too-large'
   | 'upload-not-found';
 
-export type RecorderErrorCode = StoreErrorCode | 'closed';
+/** Why a job could not be made, found, or done. */
+export type JobErrorCode =
+  /** Its payload is too large, or no JSON. */
+  | 'bad-job'
+  | 'job-cancelled'
+  /** Its idempotency key was used for something else. */
+  | 'job-conflict'
+  | 'job-not-dead'
+  | 'job-not-found'
+  /** What it is to work on can't be worked on: another attempt would not help. */
+  | 'job-rejected'
+  | 'job-queue-full'
+  /** Another worker may have taken the job over. */
+  | 'lease-lost'
+  | 'no-handler'
+  | 'redis-unreachable'
+  /** The worker closes, and hands back what it is at. */
+  | 'worker-draining'
+  /** Every worker that began it died. */
+  | 'worker-lost';
+
+/** Why a live stream could not be recorded, or what was recorded not be made one file. */
+export type RecordingErrorCode =
+  /** What ffmpeg wrote is not what it was asked for. */
+  | 'bad-media'
+  /** ffmpeg is not there, or died. */
+  | 'ffmpeg-failed';
+
+export type RecorderErrorCode = StoreErrorCode | JobErrorCode | 'closed' | RecordingErrorCode;
 
 /** What whoever keeps the bucket can mend. */
 const BUCKET_FAULTS: ReadonlySet<RecorderErrorCode> = new Set(['bucket-missing', 'store-refused', 'store-unreachable']);

@@ -1,6 +1,7 @@
 import type { types } from 'mediasoup';
 import type { LiveFace, LivePolicy } from '../inference/live/live-engine.ts';
 import type { MediaSource } from './media-source.ts';
+import type { RedactedSink } from './view/redacted-sinks.ts';
 
 export type StreamState = 'idle' | 'starting' | 'live' | 'draining';
 
@@ -125,6 +126,8 @@ export interface LiveStream {
   setVisible(track: number, visible: boolean): Promise<boolean>;
   /** @returns its unsubscribe */
   observe(observer: StreamObserver): () => void;
+  /** Has what leaves handed to a recorder as well, of this publish and those to come. @returns its removal */
+  addSink(sink: RedactedSink): () => void;
   /** Ends publisher and viewers. */
   close(): Promise<void>;
 }

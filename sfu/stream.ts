@@ -19,6 +19,7 @@ import type {
 } from './stream-types.ts';
 import { Audience } from './view/audience.ts';
 import { RedactedOutput } from './view/redacted-output.ts';
+import { type RedactedSink, RedactedSinks } from './view/redacted-sinks.ts';
 import { Peer } from './webrtc/peer.ts';
 import { openWhepSession } from './webrtc/whep.ts';
 import { openWhipSession } from './webrtc/whip.ts';
@@ -67,6 +68,7 @@ export class Stream implements LiveStream {
   readonly #log: Logger;
   readonly #observers = new Set<StreamObserver>();
   readonly #peers = new Set<Peer>();
+  readonly #sinks = new RedactedSinks();
   #settings: StreamSettings;
   #state: StreamState = 'idle';
   #reason: string | null = null;
@@ -173,6 +175,10 @@ export class Stream implements LiveStream {
     return () => this.#observers.delete(observer);
   }
 
+  addSink(sink: RedactedSink): () => void {
+    return this.#sinks.add(sink);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -271,6 +277,7 @@ export class Stream implements LiveStream {
     this.#publish = null;
     this.#pushes = null;
     this.#stats = null;
+    this.#sinks.end();
     await Promise.all([publish?.close(), pushes?.close()]);
   }
 
@@ -285,6 +292,7 @@ export class Stream implements LiveStream {
       log: this.#log,
     });
     this.#pushes.set(this.#settings.push);
+    this.#sinks.begin({ output, source: publish.source, requestKeyframe: () => publish.requestKeyframe() });
   }
 
   /** Where what takes the stream now needs another codec than it is sent in: viewers end, and may come again. */
@@ -294,6 +302,7 @@ export class Stream implements LiveStream {
     const codec = this.#outputCodec(publish.source.video!);
     if (codec === this.#air.output.codec) return;
     this.#endAudience();
+    this.#sinks.end();
     const pushes = this.#pushes;
     this.#pushes = null;
     await pushes?.close();

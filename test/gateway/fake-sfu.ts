@@ -151,6 +151,10 @@ export class FakeStream implements LiveStream {
     return true;
   }
 
+  addSink(): () => void {
+    return () => undefined;
+  }
+
   observe(observer: StreamObserver): () => void {
     this.observers.add(observer);
     return () => this.observers.delete(observer);
