@@ -4,6 +4,8 @@ import { Migrator } from 'kysely/migration';
 import type { Logger } from 'pino';
 import { GatewayError } from '../errors.ts';
 import { IdentityRepository } from './identity-repository.ts';
+import { type JobDialect, POSTGRES_JOBS, SQLITE_JOBS } from './job-dialect.ts';
+import { JobRepository } from './job-repository.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { openPostgres } from './open-postgres.ts';
 import { openSqlite } from './open-sqlite.ts';
@@ -26,15 +28,17 @@ export class Database {
   readonly streams: StreamRepository;
   readonly playTokens: PlayTokenRepository;
   readonly identities: IdentityRepository;
+  readonly jobs: JobRepository;
   readonly sealCheck: SealCheck;
   readonly #kysely: Kysely<Tables>;
   #closing: Promise<void> | undefined;
 
-  private constructor(kysely: Kysely<Tables>, scrub: () => Promise<void>) {
+  private constructor(kysely: Kysely<Tables>, scrub: () => Promise<void>, jobDialect: JobDialect) {
     this.#kysely = kysely;
     this.streams = new StreamRepository(kysely);
     this.playTokens = new PlayTokenRepository(kysely);
     this.identities = new IdentityRepository(kysely, scrub);
+    this.jobs = new JobRepository(kysely, jobDialect);
     this.sealCheck = new SealCheck(kysely);
   }
 
@@ -52,7 +56,8 @@ export class Database {
       kysely = opened;
       await migrate(opened, log);
       const scrub = databaseUrl === null ? scrubSqlite : scrubPostgres;
-      return new Database(opened, () => scrub(opened, log));
+      const jobDialect = databaseUrl === null ? SQLITE_JOBS : POSTGRES_JOBS;
+      return new Database(opened, () => scrub(opened, log), jobDialect);
     } catch (error) {
       await kysely?.destroy();
       throw refuse(error);

@@ -1,8 +1,11 @@
 import type { ColumnType, JSONColumnType } from 'kysely';
+import type { JobError, JobKind, JobPayload, JobState, JobTier } from '../../recorder/jobs/job.ts';
 import type { StreamPolicy } from '../live/stream-policy.ts';
 
 /** Written as a Date once, and never changed. */
 type Instant = ColumnType<Date, Date, never>;
+
+type Later = ColumnType<Date, Date, Date>;
 
 export interface StreamsTable {
   id: string;
@@ -56,6 +59,39 @@ export interface SealCheckTable {
   sealed: Uint8Array;
 }
 
+export interface JobsTable {
+  id: string;
+  kind: JobKind;
+  tier: JobTier;
+  owner: string;
+  /** Of one owner, two rows with the same key are one; any number have none. */
+  idempotency_key: string | null;
+  payload: JSONColumnType<JobPayload>;
+  state: JobState;
+  stage: string | null;
+  /** 0..100 */
+  progress: number;
+  attempts: number;
+  error: JSONColumnType<JobError> | null;
+  cancel_requested: boolean;
+  /** Grows with each change that is told. */
+  revision: number;
+  /** A queued one is not begun before. */
+  not_before: Later;
+  /** Names the attempt that runs; whoever does not show it may not write. */
+  lease: string | null;
+  /** When the attempt that runs counts as lost, if it is not renewed. */
+  lease_until: Later | null;
+  /** Whether somebody is to be told that it ended. */
+  notify: boolean;
+  /** When that is to be tried (again); null: not now. */
+  notify_at: ColumnType<Date | null, null, Date | null>;
+  notify_tries: number;
+  created_at: Instant;
+  started_at: Later | null;
+  finished_at: Later | null;
+}
+
 /** What the migrations have made when all of them are done. */
 export interface Tables {
   streams: StreamsTable;
@@ -63,4 +99,5 @@ export interface Tables {
   identities: IdentitiesTable;
   identity_images: IdentityImagesTable;
   seal_check: SealCheckTable;
+  jobs: JobsTable;
 }

@@ -14,6 +14,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { name: 'chromium', programs: ['chromium'] },
   // Debian keeps a server's programs off the PATH, in a folder a version.
   { name: 'postgresql', files: ['/usr/lib/postgresql/*/bin/initdb', '/usr/lib/postgresql/*/bin/postgres'] },
+  { name: 'redis-server', programs: ['redis-server'] },
 ];
 
 function main(): void {
