@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { defaultModelLocations, type ModelLocations } from '../models/locations.ts';
 import type { Analysis, Verdict } from './analysis/analysis.ts';
 import { decide } from './analysis/decide.ts';
+import { InferenceError } from './errors.ts';
 import type { AnalysedFaces, BlurFileResult } from './file-job.ts';
 import { type JobHooks, runInChild } from './job-child.ts';
 import { chooseOutputKind, type VideoCodec } from './media/output-kind.ts';
@@ -65,7 +66,12 @@ export async function blurFile(options: BlurFileOptions, hooks: JobHooks = {}): 
   try {
     const analysis = await analyseFile({ input, output: path, ...(models && { models }) }, hooks);
     const chosen = { mode: people.mode, identities: people.people.map(({ id }) => id) };
-    return await renderFile({ ...options, analysis, verdicts: decide(analysis, people), chosen }, hooks);
+    const wanted = { ...options, analysis, verdicts: decide(analysis, people), chosen };
+    return await renderAnalysed(wanted, hooks, true);
+  } catch (error) {
+    // Nobody but this function knows where the analysis was.
+    if (error instanceof InferenceError) error.message = error.message.replaceAll(path, options.output);
+    throw error;
   } finally {
     await rm(path, { force: true });
   }
@@ -93,10 +99,18 @@ export async function analyseFile(
  * frame that is not the one that was analysed is covered whole.
  * @throws InferenceError as `blurFile`; 'input-missing' | 'input-unreadable' where the analysis' file is not as it was written
  */
-export async function renderFile(options: RenderFileOptions, hooks: JobHooks = {}): Promise<BlurFileResult> {
+export function renderFile(options: RenderFileOptions, hooks: JobHooks = {}): Promise<BlurFileResult> {
+  return renderAnalysed(options, hooks, false);
+}
+
+async function renderAnalysed(
+  options: RenderFileOptions,
+  hooks: JobHooks,
+  isTemporary: boolean,
+): Promise<BlurFileResult> {
   const { analysis, verdicts, chosen } = options;
   const { path, detector, recogniser } = analysis;
-  const analysed = { path, detector, recogniser, verdicts, chosen };
+  const analysed = { path, isTemporary, detector, recogniser, verdicts, chosen };
   return render(options, hooks, { models: defaultModelLocations({}), analysed });
 }
 

@@ -51,8 +51,11 @@ async function run(request: FileJobRequest): Promise<void> {
   }
 }
 
+/** The files that are of no use without the parent. */
 function outputsOf({ kind, options }: FileJobRequest): string[] {
-  return kind === 'blur' && options.report ? [options.output, options.report] : [options.output];
+  if (kind === 'analyse') return [options.output];
+  const { output, report, analysed } = options;
+  return [output, ...(report ? [report] : []), ...(analysed?.isTemporary ? [analysed.path] : [])];
 }
 
 function tell(message: FileJobMessage): void {

@@ -43,6 +43,8 @@ export interface FileJobOptions {
 export interface AnalysedFaces {
   /** The analysis' file. */
   readonly path: string;
+  /** It is of no use without the job's parent, and goes with it. */
+  readonly isTemporary: boolean;
   /** The models that made it, by their names in the manifest. */
   readonly detector: string;
   readonly recogniser: string;

@@ -25,13 +25,16 @@ interface Run extends FrameRange {
 /**
  * Whom a policy lets be seen, by all looks at each tracklet. Who is named in a verdict that is not visible was recognised
  * and is covered. What no verdict is about is covered.
- * @throws InferenceError 'bad-options' where the policy's embeddings are another recogniser's
+ * @throws InferenceError 'bad-options' where the policy's embeddings are another recogniser's, or somebody has none
  */
 export function decide(analysis: Analysis, policy: PeoplePolicy): Verdict[] {
   if (policy.recogniser !== analysis.recogniser) {
     const message = `the people are known to ${policy.recogniser}, the file was looked at by ${analysis.recogniser}`;
     throw new InferenceError('bad-options', `${message}; one and the same must do both`);
   }
+  // Nobody is like somebody who is not known: in `only` that would show the very person who is named.
+  const stranger = policy.people.find(({ embeddings }) => embeddings.length === 0);
+  if (stranger) throw new InferenceError('bad-options', `nothing is known of ${stranger.id}`);
   const isVisible = policy.mode === 'except';
   const wholes = wholesOf(analysis);
   const verdicts = analysis.tracklets.flatMap((tracklet, index) =>

@@ -24,6 +24,20 @@ test('embeddings of another recogniser are refused', () => {
   );
 });
 
+test('somebody of whom nothing is known is refused: everyone would be somebody else', () => {
+  const nobody = { id: 'nobody', embeddings: [] };
+  expect(() => decide(analysisOf([]), policy('only', [ANN, nobody]))).toThrow('nothing is known of nobody');
+});
+
+test('an embedding of another dimension or of no numbers shows nobody, in either mode', () => {
+  const ann = tracklet(1, 0, 40, goodLooks([5, 20, 35], lookOf(0, 5)));
+  for (const embedding of [new Float32Array(8).fill(Number.NaN), new Float32Array(4).fill(0.5)]) {
+    const broken = { id: 'broken', embeddings: [embedding] };
+    expect(shown([ann], policy('except', [broken]))).toEqual([]);
+    expect(shown([ann], policy('only', [broken]))).toEqual([]);
+  }
+});
+
 describe('except', () => {
   test('shows whom three good looks agree on, all the time that looks tell', () => {
     const ann = tracklet(7, 3, 40, goodLooks([5, 20, 35], lookOf(0, 5)));
