@@ -72,6 +72,8 @@ export class Stream implements LiveStream {
   #settings: StreamSettings;
   #state: StreamState = 'idle';
   #reason: string | null = null;
+  /** Why nobody is recognised, as said last. */
+  #recognitionProblem: string | null = null;
   #air: OnAir | null = null;
   #publish: Publish | null = null;
   #pushes: PushTargets | null = null;
@@ -230,7 +232,10 @@ export class Stream implements LiveStream {
       {
         onLive: () => this.#move('live', null),
         onFaces: (faces) => this.#tell((observer) => observer.onFaces?.(faces)),
-        onEngineStats: ({ width, height }) => width > 0 && bitrate.setSize(width, height),
+        onEngineStats: ({ width, height, recognition }) => {
+          if (width > 0) bitrate.setSize(width, height);
+          this.#onRecognition(recognition.problem);
+        },
         onEnd: (end, message) => this.#onPublishEnd(publish, end, message),
       },
     );
@@ -330,6 +335,13 @@ export class Stream implements LiveStream {
     if (!stats) return;
     if (Object.keys(stats.dropped).length > 0) this.#log.warn({ dropped: stats.dropped }, 'frames dropped');
     this.#tell((observer) => observer.onStats?.(stats.stats));
+  }
+
+  /** Told every second, said once. */
+  #onRecognition(problem: string | null): void {
+    if (problem === this.#recognitionProblem) return;
+    this.#recognitionProblem = problem;
+    if (problem) this.#log.warn({ problem }, 'people are not recognised');
   }
 
   #watchable(): OnAir {
