@@ -22,19 +22,25 @@ import { percentile, rounded } from './statistics.ts';
 
 const FPS = 30;
 const TICKS = 90_000 / FPS;
+/** Where it is counted who is seen; what recognition costs is measured without. */
 const LOOKAHEAD_FRAMES = 3;
 const BITRATE_BPS = 4_000_000;
-/** People are not known at once: what is asked for counts from the second second on. */
+/** Nobody is known at once: what is asked for counts after a second, of the stream or of an appearance. */
 const LEARNING_FRAMES = FPS;
 const MIN_SIZE_PX = 48;
 /** Frames on their way at most where nothing may be dropped, beside those held for look-ahead. */
-const AHEAD = 2;
+const AHEAD = 1;
 /** No frame for so long means that one was dropped all the same. */
 const STALL_MS = 2000;
+/** Whatever is dropped makes it unsure who anybody is, and says more of the machine than of the rules: then it is sent again. */
+const TRIES = 4;
 const FOLDER = join(OUT_FOLDER, 'live-identity');
 
 /** Five people before an unsteady hand, and how often they are shown to each variant. */
 const COST = { photo: 'detect/group/linzaer_3.jpg', seconds: 10, warmUpFrames: 60 };
+
+const IN_STEP = { lookaheadFrames: LOOKAHEAD_FRAMES, waits: true };
+const IN_TIME = { lookaheadFrames: 0, waits: false };
 
 interface Sent {
   readonly video: CodedVideo[];
@@ -46,13 +52,13 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Sends frames in real time through an engine of their own, over and over, so many in all.
- * @param waits no frame is sent before the engine has done with those before it, so that a busy machine drops none
+ * @param options `waits`: no frame is sent before the engine has done with those before it, so that a busy machine drops none
  */
 async function send(
   frames: readonly CodedVideo[],
   total: number,
   people: PeoplePolicy | undefined,
-  waits: boolean,
+  { lookaheadFrames, waits }: { readonly lookaheadFrames: number; readonly waits: boolean },
 ): Promise<Sent> {
   const sentAtMs = new Map<number, number>();
   const [video, latencies, stats]: [CodedVideo[], number[], EngineStats[]] = [[], [], []];
@@ -60,7 +66,7 @@ async function send(
     {
       input: 'h264',
       output: 'h264',
-      policy: { ...DEFAULT_POLICY, lookaheadFrames: LOOKAHEAD_FRAMES, ...(people && { people }) },
+      policy: { ...DEFAULT_POLICY, lookaheadFrames, ...(people && { people }) },
       bitrateBps: BITRATE_BPS,
       keyframeIntervalMs: null,
       audio: null,
@@ -87,7 +93,7 @@ async function send(
     const wait = began + (n * 1000) / FPS - performance.now();
     if (wait > 0) await sleep(wait);
     const deadline = performance.now() + STALL_MS;
-    while (waits && video.length < n - LOOKAHEAD_FRAMES - AHEAD && performance.now() < deadline) await sleep(2);
+    while (waits && video.length < n - lookaheadFrames - AHEAD && performance.now() < deadline) await sleep(2);
     const { data, isKeyframe } = frames[n % frames.length]!;
     sentAtMs.set(n * TICKS, performance.now());
     engine.pushVideo({ data: new Uint8Array(data), pts: n * TICKS, isKeyframe });
@@ -104,7 +110,11 @@ async function exceptRow(models: Models, labelled: LabelledClip, person: string)
   const enrolled = await enrol(models, person, photos);
   const frames = await codeLive(clip.file, { codec: 'h264', bitrateBps: BITRATE_BPS });
   const policy: PeoplePolicy = { mode: 'except', recogniser: models.embedder.name, people: [enrolled] };
-  const { video, stats } = await send(frames, frames.length, policy, true);
+  let run = await send(frames, frames.length, policy, IN_STEP);
+  for (let tries = 1; run.video.length < frames.length && tries < TRIES; tries++) {
+    run = await send(frames, frames.length, policy, IN_STEP);
+  }
+  const { video, stats } = run;
   mkdirSync(FOLDER, { recursive: true });
   const [sent, left] = [join(FOLDER, `${clip.name}.h264`), join(FOLDER, `${clip.name}-${person}.h264`)];
   writeCoded(sent, 'h264', frames);
@@ -112,9 +122,12 @@ async function exceptRow(models: Models, labelled: LabelledClip, person: string)
   const numbers = video.map(({ pts }) => pts / TICKS);
   const faces = await shownFaces(clip, sent, left, numbers);
   const isTheirs = ({ face }: FaceFrame) => people[face] === person;
-  const asked = faces.filter(
-    (face) => isTheirs(face) && face.frame >= LEARNING_FRAMES && face.isWhole && face.sizePx >= MIN_SIZE_PX,
-  );
+  const theirs = faces.filter((face) => isTheirs(face) && face.isWhole && face.sizePx >= MIN_SIZE_PX);
+  const inStream = theirs.filter(({ frame }) => frame >= LEARNING_FRAMES);
+  const inView = new Set(theirs.map(({ frame }) => frame));
+  const hasBeenThere = (frame: number) =>
+    Array.from({ length: LEARNING_FRAMES }, (_, n) => frame - n - 1).every((before) => inView.has(before));
+  const inAppearance = inStream.filter(({ frame }) => hasBeenThere(frame));
   const others = faces.filter((face) => !isTheirs(face));
   return {
     clip: clip.name,
@@ -123,8 +136,10 @@ async function exceptRow(models: Models, labelled: LabelledClip, person: string)
     'frames out': video.length,
     'others: face-frames': others.length,
     'others: seen': others.filter(({ isSeen }) => isSeen).length,
-    'theirs: face-frames': asked.length,
-    'theirs: seen': asked.filter(({ isSeen }) => isSeen).length,
+    'theirs after 1 s of the stream': inStream.length,
+    seen: inStream.filter(({ isSeen }) => isSeen).length,
+    'theirs after 1 s in view': inAppearance.length,
+    'of these seen': inAppearance.filter(({ isSeen }) => isSeen).length,
     'embeddings/s': rounded(Math.max(0, ...stats.map(({ recognition }) => recognition.embeddingsPerSecond)), 1),
     'failed looks': stats.at(-1)?.recognition.failures ?? null,
   };
@@ -133,16 +148,19 @@ async function exceptRow(models: Models, labelled: LabelledClip, person: string)
 function totalRow(rows: readonly Row[]): Row {
   const sum = (column: string) => rows.reduce((total, row) => total + Number(row[column] ?? 0), 0);
   const [others, seen] = [sum('others: face-frames'), sum('others: seen')];
-  const [theirs, shown] = [sum('theirs: face-frames'), sum('theirs: seen')];
+  const part = (all: string, some: string) => rounded((100 * sum(some)) / Math.max(1, sum(all)), 1);
   return {
     clip: 'all',
     'frames out': sum('frames out'),
     'others: face-frames': others,
     'others: seen': seen,
-    'theirs: face-frames': theirs,
-    'theirs: seen': shown,
+    'theirs after 1 s of the stream': sum('theirs after 1 s of the stream'),
+    seen: sum('seen'),
+    'theirs after 1 s in view': sum('theirs after 1 s in view'),
+    'of these seen': sum('of these seen'),
     'others seen per 1000': rounded((1000 * seen) / Math.max(1, others), 2),
-    'theirs seen %': rounded((100 * shown) / Math.max(1, theirs), 1),
+    'seen %': part('theirs after 1 s of the stream', 'seen'),
+    'of these seen %': part('theirs after 1 s in view', 'of these seen'),
   };
 }
 
@@ -171,7 +189,7 @@ async function costRows(models: Models, rounds: number): Promise<Row[]> {
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? (['without', 'with'] as const) : (['with', 'without'] as const);
     for (const name of order) {
-      const sent = await send(frames, COST.seconds * FPS, variants[name], false);
+      const sent = await send(frames, COST.seconds * FPS, variants[name], IN_TIME);
       times[name].push(...sent.latencies.slice(COST.warmUpFrames));
       stats[name].push(...sent.stats.slice(2));
     }
@@ -190,7 +208,12 @@ async function costRows(models: Models, rounds: number): Promise<Row[]> {
       'detect every': median(({ detectEveryFrames }) => detectEveryFrames),
       'embeddings/s': median(({ recognition }) => recognition.embeddingsPerSecond),
       'detect/blur/encode ms': (['detect', 'blur', 'encode'] as const)
-        .map((stage) => median(({ stageMs }) => stageMs[stage]))
+        .map((stage) =>
+          rounded(
+            median(({ stageMs }) => stageMs[stage]),
+            2,
+          ),
+        )
         .join(' / '),
     };
   });
@@ -219,7 +242,7 @@ async function main(): Promise<void> {
   };
   if (!values['no-cost']) {
     const rows = await costRows(models, Number(values.rounds));
-    report('live-identity-cost', rows, { fps: FPS, lookaheadFrames: LOOKAHEAD_FRAMES, rows });
+    report('live-identity-cost', rows, { fps: FPS, ...IN_TIME, rows });
   }
   if (!values['no-except']) {
     const rows: Row[] = [];
@@ -235,7 +258,7 @@ async function main(): Promise<void> {
       }
     }
     rows.push(totalRow(rows));
-    report('live-identity', rows, { fps: FPS, lookaheadFrames: LOOKAHEAD_FRAMES, rows });
+    report('live-identity', rows, { fps: FPS, ...IN_STEP, rows });
   }
   await models.detector.close();
   await models.embedder.close();
