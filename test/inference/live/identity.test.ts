@@ -4,11 +4,14 @@ import type { ReadyClip } from '../../../bench/clips.ts';
 import { type FaceFrame, shownFaces } from '../../../bench/identity/shown-faces.ts';
 import { codeLive, writeCoded } from '../../../bench/live-source.ts';
 import type { Detector } from '../../../inference/detect/detector.ts';
+import { liveTuning } from '../../../inference/detect/tuning.ts';
 import type { CodedVideo } from '../../../inference/live/coded-media.ts';
+import { LiveJob } from '../../../inference/live/live-job.ts';
 import { DEFAULT_POLICY, type PeoplePolicy } from '../../../inference/policy.ts';
 import { FaceEmbedder } from '../../../inference/recognise/face-embedder.ts';
 import { iou } from '../../../inference/track/box.ts';
 import { defaultModelLocations } from '../../../models/locations.ts';
+import { findModel, loadManifest } from '../../../models/manifest.ts';
 import { resolveRecogniser } from '../../../models/resolve.ts';
 import { type FaceClip, makeFaceClip } from '../../clips/face-clip.ts';
 import { FIVE_PEOPLE, FOUR_PEOPLE } from '../../clips/face-photo.ts';
@@ -154,4 +157,34 @@ describe.skipIf(!hasLiveDetector)(`in a live stream ${LIVE}`, () => {
     expect((await seenIn(run.video, frames)).filter(({ isSeen }) => isSeen)).toEqual([]);
     expect((await run.nextStats()).recognition.problem).toMatch(/enrolled with another/);
   });
+});
+
+test('embeddings that come in a message are overwritten once the engine has copied them', async () => {
+  const [first, second] = [[Float32Array.of(0.6, 0.8)], [Float32Array.of(0.8, 0.6), Float32Array.of(1, 0)]];
+  const policyOf = (embeddings: readonly Float32Array[]) => ({
+    ...DEFAULT_POLICY,
+    lookaheadFrames: 0,
+    people: { mode: 'except' as const, recogniser: 'x', people: [{ id: 'somebody', embeddings }] },
+  });
+  const nothing = () => undefined;
+  const job = new LiveJob(
+    {
+      input: 'h264',
+      output: 'h264',
+      policy: policyOf(first),
+      bitrateBps: 1_000_000,
+      keyframeIntervalMs: null,
+      audio: null,
+    },
+    detector,
+    liveTuning(findModel(loadManifest(), 'yunet-n')),
+    () => new Promise(() => undefined),
+    { onVideo: nothing, onTaken: nothing, onKeyframeNeeded: nothing, onFaces: nothing, onFailed: nothing },
+  );
+  try {
+    job.setPolicy(policyOf(second));
+    for (const embedding of [...first, ...second]) expect([...embedding]).toEqual([0, 0]);
+  } finally {
+    job.close();
+  }
 });
