@@ -54,7 +54,8 @@ export class Claim {
 
   /** Takes in one good look, which the mean holds already. @returns false where it disagrees with who it was told to be */
   look(embedding: Float32Array, mean: Float32Array, people: KnownPeople): boolean {
-    const { accept, reject } = this.#thresholds;
+    const { accept, track, reject } = this.#thresholds;
+    const isOther = (id: string, person: string): boolean => !people.areOne(id, person, track);
     const seen = people.best(embedding);
     this.#nearest = people.nearest(mean);
     this.#likeness = Math.max(seen?.similarity ?? 0, this.#nearest?.similarity ?? 0);
@@ -62,13 +63,13 @@ export class Claim {
     if (this.#person !== null) {
       const own = people.similarityTo(this.#person, embedding);
       this.#similarity = people.nearnessTo(this.#person, mean);
-      const isAnother = agrees && agrees.id !== this.#person && agrees.similarity - own >= MIN_MARGIN;
+      const isAnother = agrees && agrees.similarity - own >= MIN_MARGIN && isOther(agrees.id, this.#person);
       // Written so that NaN disagrees.
       if (!isAnother && own >= reject && this.#similarity >= accept) return true;
       this.reset();
       return false;
     }
-    if (agrees && agrees.id === this.#candidate) this.#agreeing++;
+    if (agrees && this.#candidate !== null && !isOther(agrees.id, this.#candidate)) this.#agreeing++;
     else if (agrees || !(seen && seen.similarity >= reject)) {
       this.#candidate = agrees?.id ?? null;
       this.#agreeing = agrees ? 1 : 0;
@@ -80,7 +81,9 @@ export class Claim {
   #decide(mean: Float32Array, people: KnownPeople): void {
     const { track } = this.#thresholds;
     const nearest = this.#nearest;
-    if (this.#agreeing < LOOKS_TO_DECIDE || nearest?.id !== this.#candidate || !(nearest.similarity >= track)) return;
+    if (this.#agreeing < LOOKS_TO_DECIDE || this.#candidate === null) return;
+    if (!nearest || this.#denied.has(nearest.id)) return;
+    if (!people.areOne(nearest.id, this.#candidate, track) || !(nearest.similarity >= track)) return;
     if (people.margin(nearest.id, mean, track) < MIN_MARGIN) return;
     this.#person = nearest.id;
     this.#similarity = nearest.similarity;

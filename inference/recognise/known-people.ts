@@ -102,8 +102,14 @@ export class KnownPeople {
     const row = this.#people.get(id)?.mean ?? -1;
     if (row < 0) return 0;
     const next = this.#means!.best(mean, { from: row, to: row + 1 });
-    if (!next || this.#means!.similarityOf(row, next.row) >= alike) return Number.POSITIVE_INFINITY;
+    if (!next || this.areOne(id, this.#meanOwners[next.row]!.id, alike)) return Number.POSITIVE_INFINITY;
     return this.#means!.similarityTo(mean, row) - next.similarity;
+  }
+
+  /** Whether two people are one who is enrolled twice. @param alike from this similarity on they are */
+  areOne(a: string, b: string, alike: number): boolean {
+    const [rowA, rowB] = [this.#people.get(a)?.mean ?? -1, this.#people.get(b)?.mean ?? -1];
+    return a === b || (rowA >= 0 && rowB >= 0 && this.#means!.similarityOf(rowA, rowB) >= alike);
   }
 
   /** Similarity of one look to one person, 0..1; 0 where they are not known. */

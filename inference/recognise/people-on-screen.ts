@@ -258,13 +258,10 @@ export class PeopleOnScreen {
     if (visible === undefined || !embedding || count < LOOKS_TO_DECIDE || !this.#recogniser) return;
     this.#wanted.delete(track);
     const alike = this.#recogniser.thresholds.track;
-    if (!visible) {
-      this.#session.hide(embedding, alike, session.person);
-    } else if (session.person === null) {
-      session.tell(this.#session.show(embedding, alike));
-      // From here on it is the person that is pinned, and no longer the place.
-      this.#pins.set(track, false);
-    }
+    // From here on it is the person that is pinned, and no longer the place.
+    this.#pins.set(track, false);
+    if (!visible) this.#session.hide(embedding, alike, session.person);
+    else if (session.person === null) session.tell(this.#session.show(embedding, alike));
     for (const [other, looked] of this.#looked) {
       const { person } = looked.session;
       if (person !== null && !this.#session.visible.has(person)) looked.session.reset();
@@ -279,7 +276,8 @@ export class PeopleOnScreen {
   }
 
   #forgetWho(track: number): void {
-    this.#wanted.delete(track);
+    // Whoever is to be covered still is, when good looks say who that is.
+    if (this.#wanted.get(track)) this.#wanted.delete(track);
     const looked = this.#looked.get(track);
     if (!looked) return;
     looked.mean.clear();
@@ -293,6 +291,7 @@ export class PeopleOnScreen {
   #forgetTrack(track: number): void {
     this.#forgetWho(track);
     this.#looked.delete(track);
+    this.#wanted.delete(track);
     this.#hiddenTracks.delete(track);
   }
 }

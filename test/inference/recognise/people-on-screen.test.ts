@@ -83,8 +83,10 @@ describe('with `except`', () => {
       { id: 'anna again', embeddings: [like(ANNA, 0.98)] },
     ];
     const stage = new Stage({ mode: 'except', recogniser: RECOGNISER.name, people });
-    stage.watch(4, [HERE], [like(ANNA, 0.97, 5)]);
-    expect(stage.visible()).toEqual([true]);
+    for (let n = 0; n < 12; n++) {
+      stage.watch(1, [HERE], [n % 2 ? like(ANNA, 0.95, 5) : like(ANNA, 0.98)]);
+      expect(stage.visible()).toEqual([n >= 2]);
+    }
   });
 });
 
@@ -382,6 +384,7 @@ describe('a listed person whom somebody covers', () => {
     const stage = new Stage(policyOf('except', ANNA));
     stage.step(HERE);
     stage.people.pin(stage.tracks[0]!, false);
+    stage.people.gap();
     stage.watch(9, [HERE], [anna]);
     expect(stage.verdicts()).toMatchObject([annas(false, 'hidden')]);
     stage.watch(200, [], []);
