@@ -24,7 +24,7 @@ import {
   readStill,
   trackPairs,
 } from './identity/labelled-looks.ts';
-import { crowdClips, groupClips, type PeopleClip, reportClips } from './identity/people-clips.ts';
+import { crowdClips, groupClips, type PeopleClip, reportClips, swapClips } from './identity/people-clips.ts';
 import { type AnalysedClip, analyseClip, clusterRow, shownRow } from './identity/shown-people.ts';
 import {
   balanced,
@@ -154,6 +154,7 @@ async function peopleClips(
   return {
     'real groups': await groupClips(detector, entry),
     'reports of three shots': await reportClips(looks),
+    'faces that turn into others': await swapClips(looks),
     'crowds, nobody of whom is enrolled': await crowdClips(),
   };
 }

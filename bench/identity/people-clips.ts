@@ -153,6 +153,27 @@ export async function reportClips(looks: readonly LabelledLook[]): Promise<Peopl
   return clips;
 }
 
+/**
+ * Clips in which a face turns into somebody else's, at the same place and of the same size, while all else stays: what a
+ * jump cut between two speakers is to a tracker, and the hardest case of one person being taken for another.
+ */
+export async function swapClips(looks: readonly LabelledLook[]): Promise<PeopleClip[]> {
+  const good = looks.filter(({ quality }) => refusalOf(quality) === null);
+  const people = [...Map.groupBy(good, ({ person }) => person).values()].filter((own) => own.length > SHOTS);
+  const clips: PeopleClip[] = [];
+  for (let first = 0; first < people.length; first += CARDS.length) {
+    const stills: Still[] = [];
+    for (let shot = 0; shot < SHOTS; shot++) {
+      // Every third face is another person's from the next shot on.
+      const person = (card: number) => first + card + (card % SHOTS < shot ? CARDS.length + 1 : 0);
+      const placed = CARDS.map((card, i) => ({ look: people[person(i) % people.length]![0]!, card }));
+      stills.push(await composeShot(placed, 'still'));
+    }
+    clips.push(await makeClip(`swap-${first}`, stills));
+  }
+  return clips;
+}
+
 async function composeShot(
   placed: readonly { readonly look: LabelledLook; readonly card: (typeof CARDS)[number] }[],
   motion: Motion,
