@@ -9,6 +9,7 @@ import {
   AVERROR_EOF,
   Codec,
   CodecContext,
+  Dictionary,
   FFmpegError,
   Frame,
   type Packet,
@@ -19,8 +20,8 @@ import { uprightFilters } from './orientation.ts';
 import { type Adaptation, type DecodedPicture, PictureConverter } from './picture-converter.ts';
 import type { VideoFrame } from './video-frame.ts';
 
-/** Larger pictures are refused before memory is taken for them: 16384 × 16384. */
-const MAX_PIXELS = 1 << 28;
+/** Larger pictures are refused before memory is taken for them: 8192 × 4608, above 8K. Of these a job takes 1.2 GB. */
+const MAX_PIXELS = 8192 * 4608;
 
 /** Pictures that wait to hear whether the one they were made from as well is sound; encoders put no more in a row. */
 const MAX_UNSURE = 8;
@@ -55,7 +56,7 @@ export class VideoDecoder {
     if (codecpar.width * codecpar.height > MAX_PIXELS) {
       throw new InferenceError(
         'input-not-video',
-        `${codecpar.width}×${codecpar.height} is larger than can be processed`,
+        `its pictures have ${codecpar.width}×${codecpar.height} pixels; more than 8K can't be processed`,
       );
     }
     const codec = Codec.findDecoder(codecpar.codecId);
@@ -65,7 +66,9 @@ export class VideoDecoder {
     context.parametersToContext(codecpar);
     context.pktTimebase = stream.timeBase;
     context.threadCount = threads;
-    const opened = await context.open2(codec, null);
+    // The stream itself may say something else than the container did.
+    using limits = Dictionary.fromObject({ max_pixels: MAX_PIXELS });
+    const opened = await context.open2(codec, limits);
     if (opened < 0) {
       context.freeContext();
       throw new InferenceError('input-not-video', `its video can't be decoded (${FFmpegError.strerror(opened)})`);
