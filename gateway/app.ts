@@ -9,6 +9,7 @@ import type { Clips } from './demo/clips.ts';
 import { clipRoutes } from './demo/routes.ts';
 import { GatewayError } from './errors.ts';
 import { identityRoutes } from './identities/identity-routes.ts';
+import { type JobRoutesOptions, jobRoutes } from './jobs/job-routes.ts';
 import { type CorsOrigins, isOriginAllowed } from './live/cors.ts';
 import type { LiveGateway } from './live/live-gateway.ts';
 import { streamRoutes } from './live/stream-routes.ts';
@@ -22,6 +23,7 @@ export interface AppOptions {
   readonly clips: Clips;
   readonly live: LiveApp;
   readonly stills: Omit<StillRoutesOptions, 'access' | 'log'>;
+  readonly jobs: JobRoutesOptions['jobs'];
   /** What the addresses that are handed out begin with; null: the Host of each request. */
   readonly publicUrl: string | null;
   readonly corsOrigins: CorsOrigins;
@@ -36,7 +38,7 @@ export type LiveApp = Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'i
 type AppEnv = { Variables: RequestIdVariables };
 
 /** All HTTP routes. Holds no state of its own; `clips`, `live` and `stills` stay their creator's to close. */
-export function createApp({ clips, live, stills, publicUrl, corsOrigins, ready, log }: AppOptions): Hono<AppEnv> {
+export function createApp({ clips, live, stills, jobs, publicUrl, corsOrigins, ready, log }: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.use(requestId());
@@ -82,6 +84,7 @@ export function createApp({ clips, live, stills, publicUrl, corsOrigins, ready, 
   app.route('/v1/streams', streamRoutes({ streams, playTokens, access, urls }));
   app.route('/v1/identities', identityRoutes({ identities, access }));
   const { intake, limits } = stills;
+  app.route('/v1/jobs', jobRoutes({ jobs, access }));
   app.route('/v1/faces', stillRoutes({ stills: stills.stills, intake, limits, access, log }));
   const doors = {
     find: (id: string) => streams.find(id),

@@ -70,6 +70,21 @@ const postgresUrl = z
   .string()
   .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a postgres:// address');
 
+const redisUrl = z
+  .string()
+  .refine((text) => /^rediss?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a redis:// or rediss:// address');
+
+const webhookUrl = z.string().refine((text) => {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.hash === '';
+}, 'must be an http:// or https:// address without user and fragment');
+
+/** Where an S3 API is spoken. */
+const s3Endpoint = z.string().refine((text) => {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && !/[?#]/.test(text);
+}, 'must be an http:// or https:// address without user, query and fragment');
+
 const encryptionKey = z
   .string()
   .refine((text) => parseKey(text) !== null, 'must be 32 bytes in base64, as openssl rand -base64 32 prints them')
@@ -113,6 +128,33 @@ const serverVariables = {
   FACEBLUR_ENCRYPTION_KEY: encryptionKey.optional(),
   /** PostgreSQL; unset: SQLite in DATA_DIR. */
   DATABASE_URL: postgresUrl.optional(),
+  /** Carries jobs and news between machines; unset: rows of the database alone do. */
+  REDIS_URL: redisUrl.optional(),
+  /** Jobs that this process works on at a time; 0 leaves them to `faceblur worker`. */
+  JOB_CONCURRENCY: count(0, 64).default(1),
+  /** Jobs of one owner that run at a time, over all processes. */
+  JOBS_PER_OWNER: count(1, 1000).default(4),
+  /** Told of each job that ends. */
+  JOB_WEBHOOK_URL: webhookUrl.optional(),
+  /** What is told is signed with it. */
+  JOB_WEBHOOK_SECRET: z.string().min(16, 'must be 16 characters or more').optional(),
+  /** Keeps objects instead of DATA_DIR; the other S3 variables are of no effect without it. */
+  S3_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket: 3 to 63 of a-z, 0-9, dot and dash')
+    .optional(),
+  /** Of R2, MinIO or any other S3; unset: AWS's own of the region. */
+  S3_ENDPOINT: s3Endpoint.optional(),
+  /** `auto` for R2. */
+  S3_REGION: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, 'must be a region such as eu-central-1')
+    .default('us-east-1'),
+  /** Unset, as the secret: from where AWS's SDK looks for them, such as a role of the machine. */
+  S3_ACCESS_KEY_ID: z.string().max(256, 'must have at most 256 characters').optional(),
+  S3_SECRET_ACCESS_KEY: z.string().max(256, 'must have at most 256 characters').optional(),
+  /** The bucket in the path of its addresses and not in their host's name. */
+  S3_FORCE_PATH_STYLE: flag.default(false),
   /** Length of an HLS segment, and so the time between keyframes of a stream that records or serves HLS. */
   HLS_TIME_SECONDS: count(1, 30).default(4),
   /** Streams that may exist at a time, live or not. */
@@ -139,6 +181,14 @@ const serverSchema = z
   .refine(({ RTC_PORT, RTC_WORKERS }) => RTC_PORT + RTC_WORKERS <= 65_536, {
     path: ['RTC_PORT'],
     error: 'must leave room below 65536 for one port a worker',
+  })
+  .refine(({ JOB_WEBHOOK_URL: url, JOB_WEBHOOK_SECRET: secret }) => (url === undefined) === (secret === undefined), {
+    path: ['JOB_WEBHOOK_SECRET'],
+    error: 'must be set with JOB_WEBHOOK_URL, or neither',
+  })
+  .refine(({ S3_ACCESS_KEY_ID: id, S3_SECRET_ACCESS_KEY: secret }) => (id === undefined) === (secret === undefined), {
+    path: ['S3_SECRET_ACCESS_KEY'],
+    error: 'must be set with S3_ACCESS_KEY_ID, or neither',
   });
 
 export interface EngineConfig {
@@ -153,6 +203,27 @@ export interface ClipLimits {
   readonly maxQueued: number;
   readonly maxKept: number;
   readonly lifetimeMs: number;
+}
+
+/** The bucket that objects are kept in. */
+export interface S3Config {
+  readonly bucket: string;
+  /** Null: AWS's own of the region. */
+  readonly endpoint: string | null;
+  readonly region: string;
+  /** Secrets; null: from where AWS's SDK looks for them. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | null;
+  readonly forcePathStyle: boolean;
+}
+
+/** How queued file work is done. */
+export interface JobConfig {
+  /** Jobs at a time in this process; 0: none. */
+  readonly concurrency: number;
+  /** Jobs of one owner at a time, over all processes. */
+  readonly perOwner: number;
+  /** Who is told of each job that ends; the secret signs what is told. */
+  readonly webhook: { readonly url: string; readonly secret: string } | null;
 }
 
 /** Where WebRTC is spoken. */
@@ -181,6 +252,11 @@ export interface ServerConfig extends EngineConfig {
   readonly encryptionKey: KeyObject | null;
   /** A secret, as it may hold a password; null: SQLite. */
   readonly databaseUrl: string | null;
+  /** A secret, as it may hold a password; null: rows alone carry jobs. */
+  readonly redisUrl: string | null;
+  readonly jobs: JobConfig;
+  /** Null: objects are kept in DATA_DIR. */
+  readonly s3: S3Config | null;
   readonly hlsTimeSeconds: number;
   readonly maxStreams: number;
   /** How long what was found in a still picture is kept; 0: not at all. */
@@ -191,7 +267,13 @@ export interface ServerConfig extends EngineConfig {
 }
 
 /** Taken out of the environment once read: mediasoup's worker, which reads strangers' packets, is given all of it. */
-const SECRETS = ['FACEBLUR_ENCRYPTION_KEY', 'DATABASE_URL'] as const;
+const SECRETS = [
+  'FACEBLUR_ENCRYPTION_KEY',
+  'DATABASE_URL',
+  'REDIS_URL',
+  'S3_SECRET_ACCESS_KEY',
+  'JOB_WEBHOOK_SECRET',
+] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -231,6 +313,9 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
     rawPreview: values.RAW_PREVIEW,
     encryptionKey: values.FACEBLUR_ENCRYPTION_KEY ?? null,
     databaseUrl: values.DATABASE_URL ?? null,
+    redisUrl: values.REDIS_URL ?? null,
+    jobs: jobConfig(values),
+    s3: s3Config(values),
     hlsTimeSeconds: values.HLS_TIME_SECONDS,
     maxStreams: values.MAX_STREAMS,
     stillsKeptMs: values.STILLS_CACHE_SECONDS * 1000,
@@ -242,6 +327,22 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
       lifetimeMs: values.CLIP_LIFETIME_SECONDS * 1000,
     }),
   });
+}
+
+function jobConfig(values: z.infer<typeof serverSchema>): JobConfig {
+  const { JOB_CONCURRENCY: concurrency, JOBS_PER_OWNER: perOwner } = values;
+  const { JOB_WEBHOOK_URL: url, JOB_WEBHOOK_SECRET: secret } = values;
+  const webhook = url === undefined || secret === undefined ? null : Object.freeze({ url, secret });
+  return Object.freeze({ concurrency, perOwner, webhook });
+}
+
+function s3Config(values: z.infer<typeof serverSchema>): S3Config | null {
+  const { S3_BUCKET: bucket, S3_ENDPOINT: endpoint = null, S3_REGION: region } = values;
+  const { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey } = values;
+  if (bucket === undefined) return null;
+  const isGiven = accessKeyId !== undefined && secretAccessKey !== undefined;
+  const credentials = isGiven ? Object.freeze({ accessKeyId, secretAccessKey }) : null;
+  return Object.freeze({ bucket, endpoint, region, credentials, forcePathStyle: values.S3_FORCE_PATH_STYLE });
 }
 
 function engineConfig(values: z.infer<typeof engineSchema>, variables: Environment): EngineConfig {

@@ -10,6 +10,8 @@ import { Database } from './database/database.ts';
 import { Clips } from './demo/clips.ts';
 import { GatewayError } from './errors.ts';
 import { Identities } from './identities/identities.ts';
+import { JobGateway } from './jobs/job-gateway.ts';
+import { createJobHandlers } from './jobs/job-handlers.ts';
 import { cannotListen } from './listen.ts';
 import { LiveGateway } from './live/live-gateway.ts';
 import { attachWebSocket } from './live/websocket.ts';
@@ -34,6 +36,7 @@ interface ServerParts {
   readonly clips: Clips;
   readonly images: ImageEngine;
   readonly stills: StillGateway;
+  readonly jobs: JobGateway;
   readonly database: Database;
 }
 
@@ -61,15 +64,17 @@ export class Server {
     const stills = open.adopt(await StillGateway.create(stillOptions), (s) => s.close());
     identities.beforeErasure(({ photoHashes }) => stills.forget(photoHashes));
     const live = open.adopt(await LiveGateway.create(config, { database, identities, log }), (l) => l.close());
-    const { fetch } = createApp({ clips, live, stills, publicUrl, corsOrigins, ready, log });
+    const jobOptions = { config, store: database.jobs, handlers: createJobHandlers(), log };
+    const jobs = open.adopt(await JobGateway.create(jobOptions), (j) => j.close());
+    const { fetch } = createApp({ clips, live, stills, jobs: jobs.queue, publicUrl, corsOrigins, ready, log });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.
     const http = createAdaptorServer({ fetch, serverOptions: { requestTimeout: 0 } });
     await listen(http, config);
     open.move();
     const { streams, access } = live;
     // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
-    const sockets = attachWebSocket(http, { streams, access, allowedOrigins: [], rawPreview, log });
-    return new Server({ http, sockets, live, clips, images, stills, database });
+    const sockets = attachWebSocket(http, { streams, jobs: jobs.queue, access, allowedOrigins: [], rawPreview, log });
+    return new Server({ http, sockets, live, clips, images, stills, jobs, database });
   }
 
   private constructor(parts: ServerParts) {
@@ -94,9 +99,10 @@ export class Server {
   }
 
   async #close(): Promise<void> {
-    const { http, sockets, live, clips, images, stills, database } = this.#parts;
+    const { http, sockets, live, clips, images, stills, jobs, database } = this.#parts;
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     await sockets.close();
+    await jobs.close();
     await images.close();
     await stills.close();
     await Promise.all([live.close(), clips.close()]);

@@ -7,6 +7,7 @@ import { exitCodeOf } from '../errors.ts';
 import type { BlurCommand } from './blur.ts';
 import type { DetectCommand } from './detect.ts';
 import type { ModelsCommand } from './models.ts';
+import type { WorkerCommand } from './worker.ts';
 
 const HELP = `
 Exit codes:
@@ -48,6 +49,21 @@ Serves the page, the API, WHIP and WHEP on PORT (8080), RTMP on RTMP_PORT (1935)
 Examples:
   $ faceblur serve
   $ PORT=9000 RTMP_PORT=1936 RTC_PORT=41000 faceblur serve`;
+
+const WORKER_HELP = `
+Takes jobs from the queue of the server with the same DATABASE_URL, or DATA_DIR on the same machine, and REDIS_URL where
+that is set; run it on as many machines as you like. JOB_CONCURRENCY (1) is how many jobs it works on at a time,
+JOBS_PER_OWNER (4) how many of one owner run anywhere. It listens on no port.
+
+On SIGTERM or Ctrl-C it stops what it is at and hands it back: another worker begins it again. If it is killed, another
+takes its jobs over after 20 seconds. A job that fails is tried 5 times, then it is dead:
+  GET  /v1/jobs?state=dead         lists dead jobs
+  POST /v1/jobs/{id}/redrive       queues one again
+
+Examples:
+  $ faceblur worker
+  $ DATABASE_URL=postgres://user:password@db/faceblur REDIS_URL=redis://cache faceblur worker
+  $ faceblur worker --leave-after 60       ends when it found nothing to do for a minute, as for a batch`;
 
 const DETECT_HELP = `
 Reads JPEG, PNG and WebP, turned as their Exif data asks, up to 50 MB and 100 megapixels; nothing is written. Prints a
@@ -143,6 +159,18 @@ function createProgram(outcome: { exitCode: number }): Command {
     });
   prepare(serve);
 
+  const worker = program
+    .command('worker')
+    .summary('work on queued jobs, on this machine or others')
+    .description('Works on the jobs that a gateway queues: analysing, rendering and finalising videos.')
+    .option('--leave-after <polls>', 'end after so many looks in a row, one a second, found no job', parseCount)
+    .addHelpText('after', WORKER_HELP)
+    .action(async (command: WorkerCommand) => {
+      const { runWorker } = await import('./worker.ts');
+      outcome.exitCode = await runWorker(command);
+    });
+  prepare(worker);
+
   const detect = program
     .command('detect')
     .summary('find the faces in pictures')
@@ -198,6 +226,11 @@ function parseShare(value: string): number {
   const number = /^(\d+(\.\d*)?|\.\d+)$/.test(value) ? Number(value) : Number.NaN;
   if (number >= 0 && number <= 1) return number;
   throw new InvalidArgumentError('It must be a number from 0 to 1');
+}
+
+function parseCount(value: string): number {
+  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number, 1 or more');
 }
 
 function oneLine(text: string): string {

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
+import type { JobQueue } from '../../recorder/jobs/job-queue.ts';
 import { GatewayError } from '../errors.ts';
 import { checkHostAndOrigin } from '../loopback.ts';
 import type { Access } from './access.ts';
@@ -16,6 +17,8 @@ const PATH = '/ws';
 
 export interface WebSocketOptions {
   readonly streams: Streams;
+  /** Left out where there are no jobs. */
+  readonly jobs?: Pick<JobQueue, 'watch'>;
   readonly access: Access;
   /** Sites, other than our own, whose pages may connect. */
   readonly allowedOrigins: '*' | readonly string[];

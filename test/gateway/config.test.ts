@@ -32,6 +32,9 @@ const DEFAULTS = {
   rawPreview: false,
   encryptionKey: null,
   databaseUrl: null,
+  redisUrl: null,
+  jobs: { concurrency: 1, perOwner: 4, webhook: null },
+  s3: null,
   hlsTimeSeconds: 4,
   maxStreams: 1000,
   stillsKeptMs: 3_600_000,
@@ -54,7 +57,7 @@ describe('server configuration', () => {
   test('is documented with these very defaults in .env.example', async () => {
     const documented = parseEnv(await readFile('.env.example', 'utf8'));
     expect(loadServerConfig(documented)).toEqual(DEFAULTS);
-    expect(Object.keys(documented)).toHaveLength(24);
+    expect(Object.keys(documented)).toHaveLength(35);
   });
 
   test('is frozen', () => {
@@ -112,6 +115,18 @@ describe('server configuration', () => {
     ['RAW_PREVIEW', 'TRUE'],
     ['DATABASE_URL', 'mysql://user:secret@host/database'],
     ['DATABASE_URL', 'secret'],
+    ['REDIS_URL', 'http://host'],
+    ['JOB_CONCURRENCY', '65'],
+    ['JOBS_PER_OWNER', '0'],
+    ['JOB_WEBHOOK_URL', 'ftp://example.com'],
+    ['JOB_WEBHOOK_SECRET', 'short'],
+    ['S3_BUCKET', 'My_Bucket'],
+    ['S3_BUCKET', '../bucket'],
+    ['S3_ENDPOINT', 's3.example.com'],
+    ['S3_ENDPOINT', 'https://user:secret@s3.example.com'],
+    ['S3_REGION', 'EU West'],
+    ['S3_FORCE_PATH_STYLE', 'yes'],
+    ['S3_SECRET_ACCESS_KEY', 'hunter2'],
     ['HLS_TIME_SECONDS', '0'],
     ['HLS_TIME_SECONDS', '31'],
     ['MAX_STREAMS', '0'],
@@ -137,13 +152,31 @@ describe('server configuration', () => {
   test('takes secrets out of the environment, which child processes are given', () => {
     vi.stubEnv('FACEBLUR_ENCRYPTION_KEY', Buffer.alloc(32, 7).toString('base64'));
     vi.stubEnv('DATABASE_URL', 'postgres://user:secret@host/database');
+    vi.stubEnv('S3_BUCKET', 'videos');
+    vi.stubEnv('S3_ACCESS_KEY_ID', 'id');
+    vi.stubEnv('S3_SECRET_ACCESS_KEY', 'secret');
     const config = loadServerConfig();
     expect([config.encryptionKey?.export()[0], config.databaseUrl]).toEqual([
       7,
       'postgres://user:secret@host/database',
     ]);
-    expect([process.env.FACEBLUR_ENCRYPTION_KEY, process.env.DATABASE_URL]).toEqual([undefined, undefined]);
+    expect(config.s3?.credentials?.secretAccessKey).toBe('secret');
+    const { FACEBLUR_ENCRYPTION_KEY, DATABASE_URL, S3_SECRET_ACCESS_KEY } = process.env;
+    expect([FACEBLUR_ENCRYPTION_KEY, DATABASE_URL, S3_SECRET_ACCESS_KEY]).toEqual([undefined, undefined, undefined]);
     vi.unstubAllEnvs();
+  });
+
+  test('objects go into a bucket where one is named, and nothing of S3 has an effect without', () => {
+    expect(loadServerConfig({ S3_ENDPOINT: 'http://127.0.0.1:9000', S3_REGION: 'auto' }).s3).toBeNull();
+    const keys = { S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'secret' };
+    const place = { S3_ENDPOINT: 'http://127.0.0.1:9000', S3_REGION: 'auto', S3_FORCE_PATH_STYLE: 'true' };
+    expect(loadServerConfig({ S3_BUCKET: 'videos', ...keys, ...place }).s3).toEqual({
+      ...{ bucket: 'videos', endpoint: 'http://127.0.0.1:9000', region: 'auto', forcePathStyle: true },
+      credentials: { accessKeyId: 'id', secretAccessKey: 'secret' },
+    });
+    const { s3 } = loadServerConfig({ S3_BUCKET: 'videos' });
+    expect(s3).toMatchObject({ endpoint: null, region: 'us-east-1', credentials: null, forcePathStyle: false });
+    expect(Object.isFrozen(s3)).toBe(true);
   });
 
   test('names every malformed variable', () => {

@@ -63,7 +63,12 @@ export async function createTestApp(limits: Partial<ClipLimits> = {}, ready = as
     keptMs: 0,
   };
   const stills = await StillGateway.create({ ...stillOptions, models, dataDir, log });
-  const app = createApp({ clips, live, stills, publicUrl: null, corsOrigins: [], ready, log });
+  const jobs = {
+    get: async () => null,
+    listDead: async () => [],
+    redrive: async () => Promise.reject(new Error('no jobs')),
+  };
+  const app = createApp({ clips, live, stills, jobs, publicUrl: null, corsOrigins: [], ready, log });
   const request = app.request as Hono['request'];
   const upload = async (body: Body) => request('/demo/clips', { method: 'POST', body });
   const view = async (id: string): Promise<ClipView> => {

@@ -1,3 +1,4 @@
+import type { JobQueue } from '../../../recorder/jobs/job-queue.ts';
 import type { Access, Grant } from '../access.ts';
 import type { Streams } from '../streams.ts';
 import type { WebSocketLimits } from './limits.ts';
@@ -7,6 +8,8 @@ import { type ServerEvent, Subscriptions } from './subscriptions.ts';
 
 export interface SessionOptions {
   readonly streams: Streams;
+  /** Left out where there are no jobs. */
+  readonly jobs?: Pick<JobQueue, 'watch'> | undefined;
   readonly access: Access;
   readonly rawPreview: boolean;
   readonly limits: WebSocketLimits;
@@ -28,14 +31,14 @@ export class Session {
   }
 
   private constructor(
-    { streams, access, rawPreview, limits }: SessionOptions,
+    { streams, jobs, access, rawPreview, limits }: SessionOptions,
     tell: (event: ServerEvent, droppable: boolean) => void,
     grant: Grant,
   ) {
     this.#access = access;
     this.#grant = grant;
     const shared = { streams, tell, grant: () => this.#grant };
-    this.#subscriptions = new Subscriptions({ ...shared, maxSubscriptions: limits.maxSubscriptions });
+    this.#subscriptions = new Subscriptions({ ...shared, jobs, maxSubscriptions: limits.maxSubscriptions });
     this.#peers = new RtcPeers({ ...shared, rawPreview, maxPeers: limits.maxPeers });
   }
 

@@ -1,4 +1,8 @@
+import { hasEnded } from '../../../recorder/jobs/job.ts';
+import type { JobQueue } from '../../../recorder/jobs/job-queue.ts';
 import { GatewayError } from '../../errors.ts';
+import { toJobError } from '../../jobs/job-errors.ts';
+import { jobEvent, jobView } from '../../jobs/job-view.ts';
 import { demand, type Grant } from '../access.ts';
 import { faceView } from '../stream-view.ts';
 import type { Streams } from '../streams.ts';
@@ -11,6 +15,8 @@ export interface ServerEvent {
 
 export interface SubscriptionsOptions {
   readonly streams: Streams;
+  /** Left out where there are no jobs. */
+  readonly jobs?: Pick<JobQueue, 'watch'> | undefined;
   /** What the connection may see now. */
   readonly grant: () => Grant;
   /** @param droppable whether the next of its kind makes up for it */
@@ -23,6 +29,7 @@ export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #topics = new Map<string, () => void>();
   readonly #stopRemoved: () => void;
+  #closed = false;
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
@@ -35,19 +42,18 @@ export class Subscriptions {
 
   /**
    * @param topic `stream:ID` or `job:ID`
-   * @returns how the stream is now; what changes is told from here on
-   * @throws GatewayError 'stream-not-found' | 'not-found' | 'forbidden' | 'too-many'
+   * @returns how the stream or job is now; what changes is told from here on
+   * @throws GatewayError 'stream-not-found' | 'job-not-found' | 'not-found' | 'forbidden' | 'too-many'
    */
-  add(topic: string): Record<string, unknown> {
+  async add(topic: string): Promise<Record<string, unknown>> {
     const name = topic.toLowerCase();
     const [kind, id] = name.split(':') as [string, string];
-    if (kind !== 'stream') throw new GatewayError('not-found', `there is no such ${kind === 'job' ? 'job' : 'topic'}`);
+    if (kind === 'job') return this.#addJob(name, id);
+    if (kind !== 'stream') throw new GatewayError('not-found', 'there is no such topic');
     const { live } = this.#options.streams.get(id);
     demand(this.#options.grant(), 'play', id);
     if (!this.#topics.has(name)) {
-      if (this.#topics.size >= this.#options.maxSubscriptions) {
-        throw new GatewayError('too-many', `a connection may have ${this.#options.maxSubscriptions} subscriptions`);
-      }
+      this.#demandRoom();
       this.#topics.set(name, this.#observe(id));
     }
     return { topic: name, state: live.state, reason: live.reason };
@@ -61,9 +67,33 @@ export class Subscriptions {
   }
 
   close(): void {
+    this.#closed = true;
     this.#stopRemoved();
     for (const stop of this.#topics.values()) stop();
     this.#topics.clear();
+  }
+
+  #demandRoom(): void {
+    const { maxSubscriptions } = this.#options;
+    if (this.#topics.size < maxSubscriptions) return;
+    throw new GatewayError('too-many', `a connection may have ${maxSubscriptions} subscriptions`);
+  }
+
+  /** Begins anew where there is one already, which tells how the job is now. */
+  async #addJob(name: string, id: string): Promise<Record<string, unknown>> {
+    const { grant, jobs, tell } = this.#options;
+    demand(grant(), 'operate');
+    if (!this.#topics.has(name)) this.#demandRoom();
+    try {
+      if (!jobs) throw new GatewayError('not-found', 'there is no such job');
+      const { job, stop } = await jobs.watch(id, (news) => tell(jobEvent(news), !hasEnded(news)));
+      this.remove(name);
+      if (this.#closed) stop();
+      else this.#topics.set(name, stop);
+      return { topic: name, job: jobView(job) };
+    } catch (error) {
+      throw toJobError(error);
+    }
   }
 
   #observe(stream: string): () => void {

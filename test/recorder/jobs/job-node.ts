@@ -33,6 +33,7 @@ export class JobNode {
   readonly logged: { level: number; msg: string }[];
   readonly #workers: JobWorker[] = [];
   readonly #terms: Partial<WorkerTerms>;
+  #closing: Promise<void> | undefined;
 
   static async open(settings: NodeSettings, terms: Partial<WorkerTerms> = {}, notify = false): Promise<JobNode> {
     const logged: { level: number; msg: string }[] = [];
@@ -94,7 +95,12 @@ export class JobNode {
     });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.close()));
     await this.queue.close();
     await this.backend.close();
