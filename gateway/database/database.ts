@@ -10,6 +10,7 @@ import { MIGRATIONS } from './migrations.ts';
 import { openPostgres } from './open-postgres.ts';
 import { openSqlite } from './open-sqlite.ts';
 import { PlayTokenRepository } from './play-token-repository.ts';
+import { RecordingRepository } from './recording-repository.ts';
 import { scrubPostgres, scrubSqlite } from './scrub.ts';
 import { SealCheck } from './seal-check.ts';
 import { StreamRepository } from './stream-repository.ts';
@@ -29,6 +30,7 @@ export class Database {
   readonly playTokens: PlayTokenRepository;
   readonly identities: IdentityRepository;
   readonly jobs: JobRepository;
+  readonly recordings: RecordingRepository;
   readonly sealCheck: SealCheck;
   readonly #kysely: Kysely<Tables>;
   #closing: Promise<void> | undefined;
@@ -39,6 +41,7 @@ export class Database {
     this.playTokens = new PlayTokenRepository(kysely);
     this.identities = new IdentityRepository(kysely, scrub);
     this.jobs = new JobRepository(kysely, jobDialect);
+    this.recordings = new RecordingRepository(kysely);
     this.sealCheck = new SealCheck(kysely);
   }
 

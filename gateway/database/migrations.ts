@@ -2,6 +2,7 @@ import type { Migration } from 'kysely/migration';
 import * as streams from './migrations/0001-streams.ts';
 import * as identities from './migrations/0002-identities.ts';
 import * as jobs from './migrations/0003-jobs.ts';
+import * as recordings from './migrations/0004-recordings.ts';
 
 /**
  * Every change of the schema, by name, in the order of the names. The same for SQLite and PostgreSQL: column types are
@@ -11,4 +12,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-streams': streams,
   '0002-identities': identities,
   '0003-jobs': jobs,
+  '0004-recordings': recordings,
 };

@@ -1,5 +1,7 @@
 import type { ColumnType, JSONColumnType } from 'kysely';
 import type { JobError, JobKind, JobPayload, JobState, JobTier } from '../../recorder/jobs/job.ts';
+import type { FaceRange } from '../../recorder/recording/face-ranges.ts';
+import type { RecordingState } from '../../recorder/recording/recording.ts';
 import type { StreamPolicy } from '../live/stream-policy.ts';
 
 /** Written as a Date once, and never changed. */
@@ -92,6 +94,29 @@ export interface JobsTable {
   finished_at: Later | null;
 }
 
+export interface RecordingsTable {
+  id: string;
+  stream: string;
+  state: RecordingState;
+  reason: string | null;
+  started_at: Instant;
+  ended_at: Later | null;
+  duration_ms: number;
+  mp4: boolean;
+  poster: boolean;
+  timeline: boolean;
+}
+
+export interface RecordingSegmentsTable {
+  recording_id: string;
+  number: number;
+  part: number;
+  duration_ms: number;
+  bytes: number;
+  /** Tracks and ids of people, and no more of them. */
+  faces: JSONColumnType<FaceRange[]>;
+}
+
 /** What the migrations have made when all of them are done. */
 export interface Tables {
   streams: StreamsTable;
@@ -100,4 +125,6 @@ export interface Tables {
   identity_images: IdentityImagesTable;
   seal_check: SealCheckTable;
   jobs: JobsTable;
+  recordings: RecordingsTable;
+  recording_segments: RecordingSegmentsTable;
 }

@@ -52,8 +52,8 @@ export interface RecordingRows {
   create(recording: Pick<Recording, 'id' | 'stream' | 'startedAt'>): Promise<unknown>;
   /** Adds to the recording's duration; without effect where it is there already. */
   addSegment(id: string, segment: StoredSegment): Promise<unknown>;
-  /** In order. Those after number `after` alone, where given. */
-  segments(id: string, after?: number): Promise<readonly StoredSegment[]>;
+  /** In order. */
+  segments(id: string): Promise<readonly StoredSegment[]>;
   /** @returns null where there is none */
   get(id: string): Promise<Recording | null>;
   update(id: string, changes: RecordingChanges): Promise<unknown>;
