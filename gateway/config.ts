@@ -157,6 +157,8 @@ const serverVariables = {
   S3_FORCE_PATH_STYLE: flag.default(false),
   /** Length of an HLS segment, and so the time between keyframes of a stream that records or serves HLS. */
   HLS_TIME_SECONDS: count(1, 30).default(4),
+  /** The ffmpeg that packages recordings; unset: the one of @ffmpeg-installer. */
+  FFMPEG_PATH: path.optional(),
   /** Streams that may exist at a time, live or not. */
   MAX_STREAMS: count(1, 10_000).default(1000),
   /** What was found in a still picture is kept for this time, and sealed; 0 keeps nothing. */
@@ -258,6 +260,8 @@ export interface ServerConfig extends EngineConfig {
   /** Null: objects are kept in DATA_DIR. */
   readonly s3: S3Config | null;
   readonly hlsTimeSeconds: number;
+  /** Absolute; null: the one of @ffmpeg-installer. */
+  readonly ffmpegPath: string | null;
   readonly maxStreams: number;
   /** How long what was found in a still picture is kept; 0: not at all. */
   readonly stillsKeptMs: number;
@@ -317,6 +321,7 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
     jobs: jobConfig(values),
     s3: s3Config(values),
     hlsTimeSeconds: values.HLS_TIME_SECONDS,
+    ffmpegPath: values.FFMPEG_PATH ?? null,
     maxStreams: values.MAX_STREAMS,
     stillsKeptMs: values.STILLS_CACHE_SECONDS * 1000,
     dataDir: values.DATA_DIR,

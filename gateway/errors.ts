@@ -18,6 +18,7 @@ const HTTP_STATUS = {
   'stream-not-found': 404,
   'face-not-found': 404,
   'identity-not-found': 404,
+  'recording-not-found': 404,
   'job-not-found': 404,
   'method-not-allowed': 405,
   'no-common-codec': 406,

@@ -13,7 +13,7 @@ import { cannotListen } from '../listen.ts';
 import { Access } from './access.ts';
 import { PlayTokens } from './play-tokens.ts';
 import { Pulls } from './pulls.ts';
-import { Streams } from './streams.ts';
+import { type StreamHooks, Streams } from './streams.ts';
 import { urlCheck } from './url-check.ts';
 
 /** Expired play tokens are erased this often. */
@@ -23,6 +23,8 @@ const SWEEP_MS = 10 * 60_000;
 export interface LiveGatewayParts {
   readonly database: Database;
   readonly identities: Identities;
+  /** Left out where nothing is recorded. */
+  readonly recordings?: StreamHooks;
   readonly log: Logger;
 }
 
@@ -54,7 +56,8 @@ export class LiveGateway {
   }
 
   /** @throws GatewayError 'bad-config' | 'cannot-listen' */
-  static async create(config: ServerConfig, { database, identities, log }: LiveGatewayParts): Promise<LiveGateway> {
+  static async create(config: ServerConfig, parts: LiveGatewayParts): Promise<LiveGateway> {
+    const { database, identities, recordings, log } = parts;
     await using open = new AsyncDisposableStack();
     const { host, modelLocations, allowPrivateSources: allowPrivate } = config;
     const playTokens = new PlayTokens(database.playTokens);
@@ -74,7 +77,17 @@ export class LiveGateway {
       people: identities,
       maxStreams: config.maxStreams,
       log,
-      hooks: { added: (live) => pulls.added(live), removed: (live) => pulls.removed(live) },
+      hooks: {
+        added: (live) => {
+          recordings?.added?.(live);
+          pulls.added(live);
+        },
+        changed: (live) => recordings?.changed?.(live),
+        removed: (live) => {
+          pulls.removed(live);
+          recordings?.removed?.(live);
+        },
+      },
       checkUrl: (url) => check(url),
     });
     identities.beforeErasure(({ id }) => streams.forgetPerson(id));

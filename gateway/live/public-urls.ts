@@ -21,7 +21,7 @@ export function streamUrls(
   { id, packaged }: { readonly id: string; readonly packaged: boolean },
   { publicUrl, rtmpPort, hls }: PublicUrlOptions,
 ): StreamUrls {
-  const base = publicUrl ?? originOf(c);
+  const base = baseUrl(c, publicUrl);
   return {
     // RTMP_PORT is a port of the same host; what stands before HTTP need not speak RTMP on its own.
     publish: { whip: `${base}/whip/${id}`, rtmp: `rtmp://${new URL(base).hostname}:${rtmpPort()}/live/${id}` },
@@ -31,6 +31,11 @@ export function streamUrls(
       page: `${base}/embed/${id}`,
     },
   };
+}
+
+/** What the addresses begin with that the client of `c` is given. */
+export function baseUrl(c: Context, publicUrl: string | null): string {
+  return publicUrl ?? originOf(c);
 }
 
 function originOf(c: Context): string {

@@ -35,7 +35,9 @@ const DEFAULTS = {
   redisUrl: null,
   jobs: { concurrency: 1, perOwner: 4, webhook: null },
   s3: null,
+  ffmpegPath: null,
   hlsTimeSeconds: 4,
+  ffmpegPath: null,
   maxStreams: 1000,
   stillsKeptMs: 3_600_000,
   dataDir: resolve('data'),
@@ -57,7 +59,7 @@ describe('server configuration', () => {
   test('is documented with these very defaults in .env.example', async () => {
     const documented = parseEnv(await readFile('.env.example', 'utf8'));
     expect(loadServerConfig(documented)).toEqual(DEFAULTS);
-    expect(Object.keys(documented)).toHaveLength(35);
+    expect(Object.keys(documented)).toHaveLength(36);
   });
 
   test('is frozen', () => {
