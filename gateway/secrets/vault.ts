@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 
 export const KEY_BYTES = 32;
 
@@ -53,6 +53,11 @@ export class Vault {
       throw new SealError('this can not be opened with this key');
     }
     return plain;
+  }
+
+  /** A key for something else than sealing, the same at each start; nothing of it tells the vault's. @see RFC 5869 */
+  deriveKey(purpose: string): KeyObject {
+    return createSecretKey(Buffer.from(hkdfSync('sha256', this.#key, '', `faceblur: ${purpose}`, KEY_BYTES)));
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { RecorderError } from '../errors.ts';
 import type { GetOptions } from './object-store.ts';
 
@@ -61,11 +61,33 @@ export class ContentCheck {
   }
 }
 
-/** A body as a stream that an abort ends even while it waits for bytes. */
-export function asStream(body: Uint8Array | AsyncIterable<Uint8Array>, signal?: AbortSignal): Readable {
-  const chunks = body instanceof Uint8Array ? [body] : body;
-  const stream = chunks instanceof Readable ? chunks : Readable.from(chunks, { objectMode: false });
-  return signal ? addAbortSignal(signal, stream) : stream;
+/** The chunks of a body until an abort, also while it waits for one: then fails with the signal's reason. */
+export async function* chunksUntil(
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (body instanceof Uint8Array) {
+    yield body;
+    return;
+  }
+  const chunks = body[Symbol.asyncIterator]();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  // Nobody may be waiting when it happens.
+  aborted.promise.catch(() => undefined);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const { done, value } = await Promise.race([chunks.next(), aborted.promise]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+    // Not awaited: what waits for its next chunk ends only after that. What it fails with then concerns nobody.
+    chunks.return?.()?.catch(() => undefined);
+  }
 }
 
 /** An object's bytes, which fail at their end where they are not those that the reader expects. */

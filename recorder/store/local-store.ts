@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { mkdir, open, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { addAbortSignal, type Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { RecorderError } from '../errors.ts';
-import { asStream, ContentCheck, checkedStream, type Expected } from './content-check.ts';
+import { ContentCheck, checkedStream, chunksUntil, type Expected } from './content-check.ts';
 import { checkKey, checkPrefix } from './keys.ts';
 import { FOLDER_MODE, headOf, isMissing, LocalLayout, type Meta, syncFolder } from './local-layout.ts';
 import { isPartNumber, LocalMultipart } from './local-multipart.ts';
@@ -33,8 +33,8 @@ const READ_ATTEMPTS = 5;
 export interface LocalStoreOptions {
   /** Made where it is missing, for its owner alone. */
   readonly folder: string;
-  /** Signed addresses are made with a key derived from it; those made with another one are refused. */
-  readonly secret: KeyObject;
+  /** What addresses are signed with, and nothing else; those signed with another one are refused. 32 bytes. */
+  readonly signingKey: KeyObject;
   /** What signed addresses begin with, without a closing slash; empty: they are paths of the gateway. */
   readonly baseUrl: string;
   /** What has to stay free of the disk, in bytes. */
@@ -60,14 +60,14 @@ export class LocalStore implements ObjectStore {
     this.#options = options;
     this.#layout = new LocalLayout(options.folder);
     this.#uploads = new LocalMultipart(join(options.folder, '@uploads'));
-    this.#signer = new PathSigner(options.secret);
+    this.#signer = new PathSigner(options.signingKey);
   }
 
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredObject> {
     const { contentType, size = body instanceof Uint8Array ? body.byteLength : undefined, maxBytes, sha256 } = options;
     checkKey(key);
     const signal = this.#signal(options.signal);
-    const meta = await this.#write(key, asStream(body, signal), contentType, { size, maxBytes, sha256 }, signal);
+    const meta = await this.#write(key, body, contentType, { size, maxBytes, sha256 }, signal);
     const { etag } = headOf(key, meta);
     return { key, size: meta.size, etag, sha256: meta.sha256 };
   }
@@ -152,7 +152,7 @@ export class LocalStore implements ObjectStore {
   async completeMultipart(key: string, uploadId: string, parts: readonly UploadedPart[]): Promise<ObjectHead> {
     const signal = this.#signal();
     const { contentType, size, body } = await translated(this.#uploads.read(checkKey(key), uploadId, parts));
-    const meta = await this.#write(key, asStream(body, signal), contentType, { size }, signal);
+    const meta = await this.#write(key, body, contentType, { size }, signal);
     await translated(this.#uploads.abort(key, uploadId));
     return headOf(key, meta);
   }
@@ -192,13 +192,13 @@ export class LocalStore implements ObjectStore {
       return (await this.put(key, body, { contentType: type, size, sha256, signal })).etag;
     }
     await this.#checkSpace(size ?? 0);
-    const stream = asStream(body, this.#signal(signal));
-    return await translated(this.#uploads.putPart(key, upload, part, stream, { size }));
+    const ended = this.#signal(signal);
+    return await translated(this.#uploads.putPart(key, upload, part, chunksUntil(body, ended), { size }));
   }
 
   async #write(
     key: string,
-    body: Readable,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
     contentType: string,
     expected: Expected,
     signal: AbortSignal,
@@ -211,7 +211,7 @@ export class LocalStore implements ObjectStore {
       const check = new ContentCheck(expected);
       const file = await open(path, 'r+');
       try {
-        await writeFile(file, check.through(body));
+        await writeFile(file, check.through(chunksUntil(body, signal)));
         await file.datasync();
       } finally {
         await file.close();
@@ -220,7 +220,7 @@ export class LocalStore implements ObjectStore {
       signal.throwIfAborted();
       return await this.#layout.commit(key, data, { size: check.size, contentType, sha256: check.sha256 });
     } catch (error) {
-      body.destroy();
+      if (body instanceof Readable) body.destroy();
       if (path) await rm(path, { force: true });
       throw signal.aborted ? signal.reason : storeError(error);
     }

@@ -8,6 +8,7 @@ import {
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -183,15 +184,15 @@ export class S3Store implements ObjectStore {
     return { items, next: IsTruncated ? (items.at(-1)?.key ?? null) : null };
   }
 
-  signGet(key: string, { expiresInSeconds, filename }: SignGetOptions): Promise<SignedRequest> {
+  async signGet(key: string, { expiresInSeconds, filename }: SignGetOptions): Promise<SignedRequest> {
     const command = new GetObjectCommand({
       ...{ Bucket: this.#bucket, Key: checkKey(key), ResponseCacheControl: 'private, no-store' },
       ResponseContentDisposition: dispositionOf(filename),
     });
-    return this.#sign('GET', command, expiresInSeconds);
+    return await this.#sign('GET', command, expiresInSeconds);
   }
 
-  signPut(key: string, options: SignPutOptions): Promise<SignedRequest> {
+  async signPut(key: string, options: SignPutOptions): Promise<SignedRequest> {
     const { size, contentType, sha256, expiresInSeconds } = options;
     checkPutSize(size);
     const hash = sha256?.toLowerCase();
@@ -210,7 +211,7 @@ export class S3Store implements ObjectStore {
         ? {}
         : { ChecksumSHA256: headers['x-amz-checksum-sha256']!, Metadata: { [SHA256_METADATA]: hash } }),
     });
-    return this.#sign('PUT', command, expiresInSeconds, headers);
+    return await this.#sign('PUT', command, expiresInSeconds, headers);
   }
 
   async createMultipart(key: string, { contentType }: { contentType: string }): Promise<string> {
@@ -218,14 +219,14 @@ export class S3Store implements ObjectStore {
     return (await this.#send(new CreateMultipartUploadCommand(target))).UploadId!;
   }
 
-  signPart(key: string, uploadId: string, number: number, options: SignPartOptions): Promise<SignedRequest> {
+  async signPart(key: string, uploadId: string, number: number, options: SignPartOptions): Promise<SignedRequest> {
     checkPartSize(options.size);
     if (!isPartNumber(number)) throw new RecorderError('bad-part', 'there is no part of such a number');
     const command = new UploadPartCommand({
       ...{ Bucket: this.#bucket, Key: checkKey(key), UploadId: uploadId },
       ...{ PartNumber: number, ContentLength: options.size },
     });
-    return this.#sign('PUT', command, options.expiresInSeconds);
+    return await this.#sign('PUT', command, options.expiresInSeconds);
   }
 
   async completeMultipart(key: string, uploadId: string, parts: readonly UploadedPart[]): Promise<ObjectHead> {
@@ -252,7 +253,9 @@ export class S3Store implements ObjectStore {
     let aborted = 0;
     let page: { KeyMarker?: string; UploadIdMarker?: string } | null = {};
     while (page) {
-      const answer = await this.#send(new ListMultipartUploadsCommand({ Bucket: this.#bucket, ...page }));
+      const answer: ListMultipartUploadsCommandOutput = await this.#send(
+        new ListMultipartUploadsCommand({ Bucket: this.#bucket, ...page }),
+      );
       for (const { Key = '', UploadId = '', Initiated } of answer.Uploads ?? []) {
         if (!Initiated || Initiated >= before || !isOurs(Key)) continue;
         await this.abortMultipart(Key, UploadId);

@@ -10,7 +10,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { asStream, ContentCheck } from './content-check.ts';
+import { ContentCheck, chunksUntil } from './content-check.ts';
 import { MAX_PARTS, type PutOptions, type StoredObject } from './object-store.ts';
 import { hasCode, storeErrorOf } from './s3-errors.ts';
 
@@ -40,13 +40,12 @@ export async function uploadObject(
     check.end();
     etag = (await client.send(new PutObjectCommand({ ...target, Body: body }), { abortSignal: signal })).ETag;
   } else {
-    const source = asStream(body, signal);
-    const Body = Readable.from(check.through(source), { objectMode: false, highWaterMark: 1 });
+    const Body = Readable.from(check.through(chunksUntil(body, signal)), { objectMode: false, highWaterMark: 1 });
     try {
       etag = (await sendParts(client, { ...target, Body }, size ?? 0, signal)).ETag;
     } finally {
       Body.destroy();
-      source.destroy();
+      if (body instanceof Readable) body.destroy();
     }
   }
   return { key: target.Key, size: check.size, etag: etag ?? '""', sha256: check.sha256 };

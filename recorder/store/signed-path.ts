@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { checkKey } from './keys.ts';
 
 /** What a signed path lets its holder do, and until when. */
@@ -24,17 +24,16 @@ export interface Grant {
 /** In this order in every path: one grant has one text. */
 const TERMS = ['expires', 'filename', 'size', 'type', 'sha256', 'upload', 'part'] as const;
 const NUMBERS: ReadonlySet<string> = new Set(['expires', 'size', 'part']);
-const KEY_PURPOSE = 'faceblur: paths of objects, version 1';
 /** More no grant needs. */
 const MAX_QUERY_LENGTH = 2048;
 
 /** Makes paths that nobody without the key can make or change, `/objects/KEY?expires=…&signature=…`, and reads them. */
 export class PathSigner {
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
 
-  /** @param secret of which a key for this alone is derived (HKDF, SHA-256) */
-  constructor(secret: KeyObject) {
-    this.#key = Buffer.from(hkdfSync('sha256', secret, '', KEY_PURPOSE, 32));
+  /** @param key for this alone; 32 bytes */
+  constructor(key: KeyObject) {
+    this.#key = key;
   }
 
   sign(grant: Grant): string {
