@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { JobQueue } from '../../recorder/jobs/job-queue.ts';
 import { GatewayError } from '../errors.ts';
@@ -13,6 +13,7 @@ export interface JobRoutesOptions {
 }
 
 const MAX_LISTED = 100;
+const ID = /^[a-z0-9-]{1,64}$/;
 
 /** The only list there is: a job that is not dead is found by what it works on. */
 const deadList = z.object({ state: z.literal('dead', 'must be dead') });
@@ -36,15 +37,22 @@ export function jobRoutes({ jobs, access }: JobRoutesOptions): Hono {
   });
 
   routes.get('/:id', async (c) => {
-    const job = await jobs.get(c.req.param('id').toLowerCase());
+    const job = await jobs.get(idOf(c));
     if (!job) throw new GatewayError('job-not-found', 'there is no such job');
     return c.json(jobView(job));
   });
 
   routes.post('/:id/redrive', async (c) => {
     await access.requireScope(c, 'admin');
-    return c.json(jobView(await jobs.redrive(c.req.param('id').toLowerCase())), 202);
+    return c.json(jobView(await jobs.redrive(idOf(c))), 202);
   });
 
   return routes;
+}
+
+/** @throws GatewayError 'job-not-found' for what can't be an id */
+function idOf(c: Context): string {
+  const id = c.req.param('id')?.toLowerCase() ?? '';
+  if (!ID.test(id)) throw new GatewayError('job-not-found', 'there is no such job');
+  return id;
 }

@@ -158,10 +158,9 @@ export class JobAttempt {
     const progress = this.#progress;
     try {
       const { lease } = this.#claim;
-      const [job] = await Promise.all([
-        store.renew(this.id, { lease, leaseMs: terms.leaseMs }, progress),
-        this.#claim.renew(),
-      ]);
+      // Its carrier may be away, and is asked beside.
+      void this.#claim.renew();
+      const job = await store.renew(this.id, { lease, leaseMs: terms.leaseMs }, progress);
       if (job === null) {
         this.#abort.abort(new RecorderError('lease-lost', 'another worker has taken the job over'));
         return;

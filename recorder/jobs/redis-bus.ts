@@ -17,6 +17,8 @@ const MAX_RECONNECT_MS = 2_000;
 /** A server that does not answer pings for so long is gone, whatever the connection says. */
 const SILENCE_LIMIT_MS = 15_000;
 const PING_MS = 5_000;
+/** Nobody waits longer for one answer. */
+const ANSWER_LIMIT_MS = 1_500;
 const MAX_MESSAGE_BYTES = 16_384;
 
 /**
@@ -29,6 +31,8 @@ export class RedisBus {
   readonly #subscriber: Client;
   readonly #log: Logger;
   #closing: Promise<void> | undefined;
+  /** The last question had no answer. */
+  #isSilent = false;
 
   /** @throws RecorderError 'redis-unreachable' where there is no Redis to begin with, or it does not let us in */
   static async open({ url, prefix, log }: RedisBusOptions): Promise<RedisBus> {
@@ -78,15 +82,38 @@ export class RedisBus {
     return (await this.client.set(`${this.prefix}:turn:${name}`, '1', options)) !== null;
   }
 
+  /**
+   * What is asked of Redis, with an end to the waiting.
+   * @throws RecorderError 'redis-unreachable' when no answer comes in time
+   */
+  async answer<T>(asked: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.#isSilent = true;
+        reject(new RecorderError('redis-unreachable', 'Redis does not answer'));
+      }, ANSWER_LIMIT_MS);
+    });
+    try {
+      const answer = await Promise.race([asked, late]);
+      this.#isSilent = false;
+      return answer;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    // One that is lost would wait for its end until it is back.
-    const ends = [this.client, this.#subscriber].map((one) => (one.isReady ? one.close() : one.destroy()));
+    const clients = [this.client, this.#subscriber];
+    const ends = clients.map(async (one) => one.isReady && !this.#isSilent && (await this.answer(one.close())));
     await Promise.allSettled(ends);
+    // One that is lost, or does not answer, would wait for its end until it is back.
+    for (const one of clients) if (one.isOpen) one.destroy();
   }
 }
 

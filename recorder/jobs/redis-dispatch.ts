@@ -71,7 +71,9 @@ export class RedisDispatch implements JobDispatch {
     let looks = 0;
     for (const tier of tiers) {
       while (looks++ < MAX_LOOKS) {
-        const ticket: Ticket | undefined = await this.#workers.get(tier)!.getNextJob(terms.lease, { block: false });
+        const next: Promise<Ticket | undefined> = this.#workers.get(tier)!.getNextJob(terms.lease, { block: false });
+        // One that comes too late for us stalls, and is given to another.
+        const ticket = await this.#options.bus.answer(next);
         if (!ticket) break;
         const claim = await this.#claim(ticket, terms);
         if (claim) return claim;
@@ -94,8 +96,9 @@ export class RedisDispatch implements JobDispatch {
     this.#wakeUp.call();
     await Promise.all(this.#pending);
     // By force: what runs has been handed back, and is ours to wait for, not BullMQ's.
-    await Promise.all([...this.#workers.values()].map((worker) => worker.close(true)));
-    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+    const workers = [...this.#workers.values()].map((worker) => worker.close(true));
+    const queues = [...this.#queues.values()].map((queue) => queue.close());
+    await this.#try('given back', () => Promise.all([...workers, ...queues]));
   }
 
   /** Only nodes that work need what follows. */
@@ -127,11 +130,12 @@ export class RedisDispatch implements JobDispatch {
         ...answer,
         lease: terms.lease,
         renew: () => this.#try('prolonged', () => ticket.extendLock(terms.lease, terms.leaseMs)),
-        settled: async (next) => {
-          await this.#tear(ticket, terms.lease);
-          if (next) await this.#try('given', () => this.#add(next.job, next.delayMs));
-          await this.#try('given', () => this.#feed(answer.job.owner));
-        },
+        settled: (next) =>
+          this.#try('given', async () => {
+            await this.#tear(ticket, terms.lease);
+            if (next) await this.#add(next.job, next.delayMs);
+            await this.#feed(answer.job.owner);
+          }),
       };
     }
     if (answer.refused === 'later') {
@@ -172,7 +176,7 @@ export class RedisDispatch implements JobDispatch {
 
   async #try(what: string, work: () => Promise<unknown>): Promise<void> {
     try {
-      await work();
+      await this.#options.bus.answer(work());
     } catch (error) {
       // The ticket stalls, or is missed, and the job is found again.
       this.#options.log.warn({ err: error }, `tickets of jobs could not be ${what}`);

@@ -65,6 +65,15 @@ export class RedisServer {
     await this.#ready();
   }
 
+  /** It keeps its connections, and answers nothing. */
+  freeze(): void {
+    this.#process.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process.kill('SIGCONT');
+  }
+
   async stop(): Promise<void> {
     await this.#end('SIGTERM');
     rmSync(this.#folder, { recursive: true, force: true });
