@@ -156,8 +156,9 @@ export interface ObjectStore {
   signPart(key: string, uploadId: string, number: number, options: SignPartOptions): Promise<SignedRequest>;
 
   /**
-   * Makes the object of its parts, in the order of their numbers.
-   * @throws RecorderError 'bad-part' | 'upload-not-found' (also where it was completed or aborted before)
+   * Makes the object of its parts, in the order of their numbers. Where it was completed before it stays as it is: some
+   * servers then answer as the first time, others with 'upload-not-found'.
+   * @throws RecorderError 'bad-part' | 'upload-not-found'
    */
   completeMultipart(key: string, uploadId: string, parts: readonly UploadedPart[]): Promise<ObjectHead>;
 

@@ -5,6 +5,7 @@ import {
   type CompletedPart,
   CompleteMultipartUploadCommand,
   type CompleteMultipartUploadCommandInput,
+  CreateMultipartUploadCommand,
   HeadObjectCommand,
   PutObjectCommand,
   type S3Client,
@@ -62,6 +63,8 @@ async function sendParts(
   const abortSignal = AbortSignal.any([signal, failing.signal]);
   const send = async (command: Parameters<S3Client['send']>[0]) => {
     try {
+      // One whose answer nobody waited for would be begun, and nobody could end it.
+      if (command instanceof CreateMultipartUploadCommand) return await client.send(command);
       if (command instanceof AbortMultipartUploadCommand) return await client.send(command);
       if (command instanceof CompleteMultipartUploadCommand) {
         return await completeUpload(client, command.input, abortSignal);
