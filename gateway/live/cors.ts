@@ -5,7 +5,7 @@ import { cors } from 'hono/cors';
 export type CorsOrigins = '*' | readonly string[];
 
 /** What works from other origins: publishing, watching, HLS and the player. Everything else is for our own pages. */
-const OPEN_PATHS = ['/whip/', '/whep/', '/hls/', '/recordings/', '/embed/'] as const;
+const OPEN_PATHS = ['/whip/', '/whep/', '/hls/', '/recordings/', '/objects/', '/embed/'] as const;
 
 /** How long a browser may go without asking again, in seconds; browsers take at most two hours. */
 const PREFLIGHT_MAX_AGE_S = 600;

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
-import { type Context, Hono } from 'hono';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { LocalStore } from '../../recorder/store/local-store.ts';
 import type { ObjectHead } from '../../recorder/store/object-store.ts';
 import { dispositionOf } from '../../recorder/store/requests.ts';
@@ -30,18 +30,19 @@ export interface ObjectRoutesOptions {
 /** What browsers may show: of these none runs a script. */
 const SHOWN = /^(video\/mp4|video\/iso\.segment|audio\/mp4|image\/(jpeg|png|webp)|application\/vnd\.apple\.mpegurl)$/;
 
+/** What was uploaded runs nothing, is stored by no cache, and its address is told to nobody. Comes before other headers. */
+export const objectHeaders: MiddlewareHandler = async (c, next) => {
+  await next();
+  c.header('Cache-Control', 'private, no-store');
+  c.header('X-Content-Type-Options', 'nosniff');
+  c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
+  c.header('Referrer-Policy', 'no-referrer');
+};
+
 /** Objects of the local store, to and from whoever holds an address that was signed for it. Lists nothing. */
 export function objectRoutes({ store, limits = OBJECT_LIMITS }: ObjectRoutesOptions): Hono {
   const routes = new Hono();
   const [reads, writes] = [new Slots(limits.reads), new Slots(limits.writes)];
-
-  routes.use(async (c, next) => {
-    await next();
-    c.header('Cache-Control', 'private, no-store');
-    c.header('X-Content-Type-Options', 'nosniff');
-    c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
-    c.header('Referrer-Policy', 'no-referrer');
-  });
 
   // HEAD comes here as well.
   routes.get('/*', async (c) => {

@@ -241,7 +241,8 @@ describe.skipIf(!hasS3Server)('a bucket behind a bad way', () => {
 });
 
 describe('waits between attempts', () => {
-  const failure = (name: string) => Object.assign(new Error(), { name, $fault: 'client' as const, $metadata: {} });
+  type RetryErrorInfo = Parameters<CappedRetry['refreshRetryTokenForRetry']>[1];
+  const failure = (name: string) => Object.assign(new Error(), { name }) as NonNullable<RetryErrorInfo['error']>;
   const ended = { errorType: 'TRANSIENT', error: failure('TimeoutError') } as const;
   const limits = { maxAttempts: 8, baseDelayMs: 100, maxDelayMs: 1000 };
 

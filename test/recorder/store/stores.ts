@@ -9,7 +9,7 @@ import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import { GatewayError } from '../../../gateway/errors.ts';
-import { objectRoutes } from '../../../gateway/objects/object-routes.ts';
+import { objectHeaders, objectRoutes } from '../../../gateway/objects/object-routes.ts';
 import { LocalStore } from '../../../recorder/store/local-store.ts';
 import type { ObjectStore, SignedRequest } from '../../../recorder/store/object-store.ts';
 import { S3Store } from '../../../recorder/store/s3-store.ts';
@@ -64,6 +64,7 @@ export async function openLocal(): Promise<TestStore & { readonly folder: string
 /** The routes of a local store, with errors as the gateway tells them. */
 export function appOf(store: LocalStore, limits?: Parameters<typeof objectRoutes>[0]['limits']): Hono {
   const app = new Hono();
+  app.use('/objects/*', objectHeaders);
   app.route('/objects', objectRoutes(limits ? { store, limits } : { store }));
   app.onError((error, c) => {
     if (!(error instanceof GatewayError)) throw error;
