@@ -5,16 +5,21 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { type RequestIdVariables, requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
 import type { Logger } from 'pino';
+import { LocalStore } from '../recorder/store/local-store.ts';
+import type { ObjectStore } from '../recorder/store/object-store.ts';
 import type { Clips } from './demo/clips.ts';
 import { clipRoutes } from './demo/routes.ts';
 import { GatewayError } from './errors.ts';
 import { identityRoutes } from './identities/identity-routes.ts';
 import { type JobRoutesOptions, jobRoutes } from './jobs/job-routes.ts';
-import { type CorsOrigins, isOriginAllowed } from './live/cors.ts';
+import { type CorsOrigins, corsHeaders, isOriginAllowed } from './live/cors.ts';
 import type { LiveGateway } from './live/live-gateway.ts';
 import { streamRoutes } from './live/stream-routes.ts';
 import { whipRoutes } from './live/whip.ts';
 import { loopbackGuard } from './loopback.ts';
+import { objectHeaders, objectRoutes } from './objects/object-routes.ts';
+import { hlsRoutes } from './recordings/hls-routes.ts';
+import { type RecordingRoutesOptions, recordingRoutes } from './recordings/recording-routes.ts';
 import { type StillRoutesOptions, stillRoutes } from './stills/routes.ts';
 
 const WEB_DEMO = fileURLToPath(new URL('../web-demo', import.meta.url));
@@ -24,6 +29,10 @@ export interface AppOptions {
   readonly live: LiveApp;
   readonly stills: Omit<StillRoutesOptions, 'access' | 'log'>;
   readonly jobs: JobRoutesOptions['jobs'];
+  /** Those of a local store are served here. */
+  readonly objects?: ObjectStore;
+  /** Left out where nothing is recorded. */
+  readonly recording?: RecordingRoutesOptions['recording'];
   /** What the addresses that are handed out begin with; null: the Host of each request. */
   readonly publicUrl: string | null;
   readonly corsOrigins: CorsOrigins;
@@ -38,10 +47,23 @@ export type LiveApp = Pick<LiveGateway, 'streams' | 'access' | 'playTokens' | 'i
 type AppEnv = { Variables: RequestIdVariables };
 
 /** All HTTP routes. Holds no state of its own; `clips`, `live` and `stills` stay their creator's to close. */
-export function createApp({ clips, live, stills, jobs, publicUrl, corsOrigins, ready, log }: AppOptions): Hono<AppEnv> {
+export function createApp({
+  clips,
+  live,
+  stills,
+  jobs,
+  objects,
+  recording,
+  publicUrl,
+  corsOrigins,
+  ready,
+  log,
+}: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.use(requestId());
+  // Before those of everything else, and so set after them.
+  app.use('/objects/*', objectHeaders);
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -77,15 +99,22 @@ export function createApp({ clips, live, stills, jobs, publicUrl, corsOrigins, r
     return c.json({ status: 'ready' });
   });
 
+  if (objects instanceof LocalStore) {
+    app.use('/objects/*', corsHeaders(corsOrigins));
+    app.route('/objects', objectRoutes({ store: objects }));
+  }
   app.route('/demo/clips', clipRoutes(clips));
   const { streams, access, playTokens, identities } = live;
-  // There are no HLS routes to point to yet.
-  const urls = { publicUrl, rtmpPort: () => live.rtmpPort, hls: false };
+  const urls = { publicUrl, rtmpPort: () => live.rtmpPort, hls: recording !== undefined };
   app.route('/v1/streams', streamRoutes({ streams, playTokens, access, urls }));
   app.route('/v1/identities', identityRoutes({ identities, access }));
   const { intake, limits } = stills;
   app.route('/v1/jobs', jobRoutes({ jobs, access }));
   app.route('/v1/faces', stillRoutes({ stills: stills.stills, intake, limits, access, log }));
+  if (recording) {
+    app.route('/v1/recordings', recordingRoutes({ recording, access, publicUrl }));
+    app.route('/', hlsRoutes({ recording, streams, access, corsOrigins }));
+  }
   const doors = {
     find: (id: string) => streams.find(id),
     verifyKey: (id: string, key: string) => streams.verifyKey(id, key),

@@ -3,6 +3,7 @@ import { createAdaptorServer, type ServerType } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { blurFile } from '../inference/blur-file.ts';
 import { ImageEngine } from '../inference/image/image-engine.ts';
+import type { ObjectStore } from '../recorder/store/object-store.ts';
 import { createApp } from './app.ts';
 import { wantedModels } from './cli/wanted-models.ts';
 import type { ServerConfig } from './config.ts';
@@ -15,6 +16,8 @@ import { createJobHandlers } from './jobs/job-handlers.ts';
 import { cannotListen } from './listen.ts';
 import { LiveGateway } from './live/live-gateway.ts';
 import { attachWebSocket } from './live/websocket.ts';
+import { openObjectStore } from './objects/open-store.ts';
+import { RecordingGateway } from './recordings/recording-gateway.ts';
 import { openVault } from './secrets/open-vault.ts';
 import { StillGateway } from './stills/still-gateway.ts';
 
@@ -33,10 +36,12 @@ interface ServerParts {
   readonly http: ServerType;
   readonly sockets: { close(): Promise<void> };
   readonly live: LiveGateway;
+  readonly recording: RecordingGateway;
   readonly clips: Clips;
   readonly images: ImageEngine;
   readonly stills: StillGateway;
   readonly jobs: JobGateway;
+  readonly objects: ObjectStore;
   readonly database: Database;
 }
 
@@ -56,6 +61,7 @@ export class Server {
     const { host: bind, databaseUrl, encryptionKey: key } = config;
     const database = open.adopt(await Database.open({ dataDir, databaseUrl, log }), (d) => d.close());
     const vault = await openVault({ key, dataDir, bind, check: database.sealCheck, log });
+    const objects = open.adopt(await openObjectStore({ ...config, vault }), (o) => o.close());
     const localModels = { ...models, allowDownload: false };
     const images = open.adopt(new ImageEngine(localModels, (message) => log.warn(message)), (i) => i.close());
     const { recogniser } = wantedModels(models);
@@ -63,10 +69,15 @@ export class Server {
     const stillOptions = { images, models: localModels, dataDir, vault, keptMs: config.stillsKeptMs, log };
     const stills = open.adopt(await StillGateway.create(stillOptions), (s) => s.close());
     identities.beforeErasure(({ photoHashes }) => stills.forget(photoHashes));
-    const live = open.adopt(await LiveGateway.create(config, { database, identities, log }), (l) => l.close());
+    const recordingParts = { store: objects, rows: database.recordings, vault, log };
+    const recording = open.adopt(await RecordingGateway.create(config, recordingParts), (r) => r.close());
+    const { recordings } = recording;
+    const liveParts = { database, identities, recordings, log };
+    const live = open.adopt(await LiveGateway.create(config, liveParts), (l) => l.close());
     const jobOptions = { config, store: database.jobs, handlers: createJobHandlers(), log };
     const jobs = open.adopt(await JobGateway.create(jobOptions), (j) => j.close());
-    const { fetch } = createApp({ clips, live, stills, jobs: jobs.queue, publicUrl, corsOrigins, ready, log });
+    const parts = { clips, live, stills, jobs: jobs.queue, objects, recording };
+    const { fetch } = createApp({ ...parts, publicUrl, corsOrigins, ready, log });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.
     const http = createAdaptorServer({ fetch, serverOptions: { requestTimeout: 0 } });
     await listen(http, config);
@@ -74,7 +85,7 @@ export class Server {
     const { streams, access } = live;
     // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
     const sockets = attachWebSocket(http, { streams, jobs: jobs.queue, access, allowedOrigins: [], rawPreview, log });
-    return new Server({ http, sockets, live, clips, images, stills, jobs, database });
+    return new Server({ http, sockets, live, recording, clips, images, stills, jobs, objects, database });
   }
 
   private constructor(parts: ServerParts) {
@@ -99,13 +110,15 @@ export class Server {
   }
 
   async #close(): Promise<void> {
-    const { http, sockets, live, clips, images, stills, jobs, database } = this.#parts;
+    const { http, sockets, live, recording, clips, images, stills, jobs, objects, database } = this.#parts;
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     await sockets.close();
-    await jobs.close();
     await images.close();
     await stills.close();
-    await Promise.all([live.close(), clips.close()]);
+    // While streams still run: what they have sent is recorded to its end.
+    await recording.close();
+    await Promise.all([live.close(), clips.close(), jobs.close()]);
+    await objects.close();
     await database.close();
     const timer = setTimeout(() => 'closeAllConnections' in http && http.closeAllConnections(), DRAIN_MS);
     await closed;

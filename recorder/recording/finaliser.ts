@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { RecorderError } from '../errors.ts';
@@ -74,10 +74,9 @@ async function makeMp4(
   const list: string[] = ['ffconcat version 1.0'];
   for (const [part, all] of parts) {
     const file = join(folder, `part-${part}.mp4`);
-    await using out = await open(file, 'w', 0o600);
     for (const name of [initName({ part }), ...all.map(segmentName)]) {
       const { stream } = await fetch(name);
-      await pipeline(stream, out.createWriteStream({ autoClose: false }), { signal });
+      await pipeline(stream, createWriteStream(file, { flags: 'a', mode: 0o600 }), { signal });
     }
     // FFmpeg does not know how long a fragmented file is before it has read it.
     list.push(`file part-${part}.mp4`, `duration ${(durationOf(all) / 1000).toFixed(6)}`);
