@@ -35,7 +35,6 @@ const DEFAULTS = {
   redisUrl: null,
   jobs: { concurrency: 1, perOwner: 4, webhook: null },
   s3: null,
-  ffmpegPath: null,
   hlsTimeSeconds: 4,
   ffmpegPath: null,
   maxStreams: 1000,
