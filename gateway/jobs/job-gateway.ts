@@ -14,7 +14,7 @@ export interface JobGatewayOptions {
   /** Borrowed: open for as long as this is. */
   readonly store: JobStore & NotificationStore;
   readonly handlers: JobHandlers;
-  /** Called after each look for a job that found none while nothing runs, with how many that were in a row. */
+  /** Called when a look for a job found none while nothing runs, once a second, with how many that were in a row. */
   readonly onIdle?: (polls: number) => void;
   readonly log: Logger;
 }

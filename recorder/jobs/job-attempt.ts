@@ -113,7 +113,9 @@ export class JobAttempt {
       signal: this.#abort.signal,
       log: this.#log,
       progress: (stage, percent) => {
-        const progress = Math.round(Math.min(100, Math.max(0, percent)) * 10) / 10;
+        // Of an unknown whole, nothing is done.
+        const known = Number.isNaN(percent) ? 0 : percent;
+        const progress = Math.round(Math.min(100, Math.max(0, known)) * 10) / 10;
         this.#progress = { stage: stage.slice(0, MAX_STAGE_LENGTH), progress };
       },
       confirm: async () => {

@@ -3,9 +3,7 @@ import type { JobDispatch } from './job-dispatch.ts';
 import { type JobEvents, LocalJobEvents } from './job-events.ts';
 import type { JobStore } from './job-store.ts';
 import { WORKER_TERMS, type WorkerTerms } from './job-worker.ts';
-import { RedisBus } from './redis-bus.ts';
-import { RedisDispatch } from './redis-dispatch.ts';
-import { RedisJobEvents } from './redis-events.ts';
+import type { RedisBus } from './redis-bus.ts';
 import { RowDispatch } from './row-dispatch.ts';
 
 export interface JobBackendOptions {
@@ -34,6 +32,10 @@ export class JobBackend {
   static async open(options: JobBackendOptions): Promise<JobBackend> {
     const { store, redisUrl: url, prefix = PREFIX, terms, reconcileMs = RECONCILE_MS, log } = options;
     if (url === null) return new JobBackend(new LocalJobEvents(), new RowDispatch(store), null);
+    // What speaks to Redis is large, and most have none.
+    const { RedisBus } = await import('./redis-bus.ts');
+    const { RedisDispatch } = await import('./redis-dispatch.ts');
+    const { RedisJobEvents } = await import('./redis-events.ts');
     const { leaseMs, perOwner } = { ...WORKER_TERMS, ...terms };
     await using open = new AsyncDisposableStack();
     const bus = open.adopt(await RedisBus.open({ url, prefix, log }), (b) => b.close());

@@ -143,8 +143,9 @@ export class StoredJobQueue implements JobQueue {
       watched.stop();
       throw new RecorderError('job-not-found', 'there is no such job');
     }
-    watched.begin(job.revision);
-    return { job: newsOf(job), stop: watched.stop };
+    const news = newsOf(job);
+    watched.begin(news);
+    return { job: news, stop: watched.stop };
   }
 
   async close(): Promise<void> {

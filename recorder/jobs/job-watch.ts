@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type JobNews, newsOf } from './job.ts';
+import { hasEnded, type JobNews, newsOf } from './job.ts';
 import type { JobEvents, JobListener } from './job-events.ts';
 import type { JobStore } from './job-store.ts';
 
@@ -16,6 +16,8 @@ interface Watcher {
   revision: number | null;
   /** What came before that. */
   early: JobNews | null;
+  /** It was told of the end. One that is driven again is heard of from whoever did that. */
+  over: boolean;
 }
 
 /** Ids in one query. */
@@ -37,17 +39,18 @@ export class JobWatch {
     this.#unsubscribe = options.events.subscribe((news) => this.#tell(news));
   }
 
-  /** Tells nothing before `begin` is called with the revision that the listener knows. */
-  add(id: string, listener: JobListener): { begin: (revision: number) => void; stop: () => void } {
-    const watcher: Watcher = { listener, revision: null, early: null };
+  /** Tells nothing before `begin` is called with what the listener knows. */
+  add(id: string, listener: JobListener): { begin: (now: JobNews) => void; stop: () => void } {
+    const watcher: Watcher = { listener, revision: null, early: null, over: false };
     const watchers = this.#watchers.get(id) ?? new Set();
     this.#watchers.set(id, watchers.add(watcher));
     this.#timer ??= setInterval(() => void this.#poll(), this.#options.pollMs).unref();
-    const begin = (revision: number) => {
+    const begin = (now: JobNews) => {
       const { early } = watcher;
-      watcher.revision = revision;
+      watcher.revision = now.revision;
+      watcher.over = hasEnded(now);
       watcher.early = null;
-      if (early && early.revision > revision) queueMicrotask(() => tell(watcher, early));
+      if (early && early.revision > now.revision) queueMicrotask(() => tell(watcher, early));
     };
     const stop = () => {
       watchers.delete(watcher);
@@ -76,7 +79,7 @@ export class JobWatch {
     if (this.#polling) return;
     this.#polling = true;
     try {
-      const ids = [...this.#watchers.keys()];
+      const ids = [...this.#watchers].flatMap(([id, watchers]) => ([...watchers].every(isOver) ? [] : [id]));
       for (let i = 0; i < ids.length; i += MAX_BATCH) {
         for (const job of await this.#options.store.getMany(ids.slice(i, i + MAX_BATCH))) this.#tell(newsOf(job));
       }
@@ -88,11 +91,14 @@ export class JobWatch {
   }
 }
 
+const isOver = ({ over }: Watcher) => over;
+
 function tell(watcher: Watcher, news: JobNews): void {
   if (watcher.revision === null) {
     if (news.revision > (watcher.early?.revision ?? 0)) watcher.early = news;
   } else if (news.revision > watcher.revision) {
     watcher.revision = news.revision;
+    watcher.over = hasEnded(news);
     watcher.listener(news);
   }
 }

@@ -39,11 +39,13 @@ export interface JobWorkerOptions {
   readonly handlers: JobHandlers;
   readonly terms?: Partial<WorkerTerms>;
   readonly log: Logger;
-  /** Called after each look for a job that found none while nothing runs, with how many that were in a row. */
+  /** Called when a look for a job found none while nothing runs, once a `pollMs`, with how many that were in a row. */
   readonly onIdle?: (polls: number) => void;
 }
 
 const MAX_RETRY_MS = 10_000;
+/** Timers may come a little early. */
+const NEARLY = 0.9;
 
 /** Takes jobs on and does them, several at a time, until it is closed. */
 export class JobWorker {
@@ -93,6 +95,7 @@ export class JobWorker {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     let idlePolls = 0;
+    let countedAtMs = Number.NEGATIVE_INFINITY;
     let failures = 0;
     while (!signal.aborted) {
       if (this.#running.size >= this.#terms.concurrency) {
@@ -107,7 +110,12 @@ export class JobWorker {
           continue;
         }
         failures = 0;
-        if (this.#running.size === 0) this.#options.onIdle?.(++idlePolls);
+        // What wakes us for a job that another worker was faster to take makes us look more often.
+        const sinceMs = performance.now() - countedAtMs;
+        if (this.#running.size === 0 && sinceMs >= this.#terms.pollMs * NEARLY) {
+          countedAtMs = performance.now();
+          this.#options.onIdle?.(++idlePolls);
+        }
       } catch (error) {
         // The store or Redis is away: what is queued stays there.
         if (failures++ === 0) this.#options.log.error({ err: error }, 'no jobs can be taken on; trying again');

@@ -203,4 +203,27 @@ describeColumns('jobs', (rig) => {
     expect(await node.database.jobs.sweep(0)).toBe(1);
     expect([await node.queue.get(id), (await node.queue.get(waiting.id))?.state]).toEqual([null, 'queued']);
   });
+
+  test('an end that is to be told is one process’s to tell, then again later, and not after it was told', async () => {
+    const node = await rig.open();
+    const store = node.database.jobs;
+    const job = { ...JOB, tier: 'low', idempotencyKey: null } as const;
+    for (const [id, notify] of [
+      ['told', true],
+      ['silent', false],
+    ] as const) {
+      await store.insert({ ...job, id, notify });
+      await store.cancel(id);
+    }
+    const soon = () => store.claimNotification(() => 100);
+    const first = await Promise.all([soon(), soon(), soon()]);
+    expect(first.map((claim) => claim && [claim.job.id, claim.tries]).filter(Boolean)).toEqual([['told', 1]]);
+    await vi.waitFor(async () => expect(await soon()).toMatchObject({ job: { id: 'told' }, tries: 2 }));
+    // Who was slow has no say any more.
+    await store.notified('told', 1);
+    await vi.waitFor(async () => expect(await soon()).toMatchObject({ tries: 3 }));
+    await store.notified('told', 3);
+    await sleep(150);
+    expect(await soon()).toBeNull();
+  });
 });
