@@ -37,7 +37,7 @@ const TRIES = 4;
 const FOLDER = join(OUT_FOLDER, 'live-identity');
 
 /** Five people before an unsteady hand, and how often they are shown to each variant. */
-const COST = { photo: 'detect/group/linzaer_3.jpg', seconds: 10, warmUpFrames: 60 };
+const COST = { photo: 'detect/group/linzaer_3.jpg', seconds: 8, warmUpFrames: 60 };
 
 const IN_STEP = { lookaheadFrames: LOOKAHEAD_FRAMES, waits: true };
 const IN_TIME = { lookaheadFrames: 0, waits: false };
@@ -184,16 +184,19 @@ async function costRows(models: Models, rounds: number): Promise<Row[]> {
     people: [{ id: 'one of them', embeddings: embeddings.slice(0, 1) }],
   };
   const variants = { without: undefined, with: people } as const;
-  const times = { without: [] as number[], with: [] as number[] };
+  const times = { without: [] as number[][], with: [] as number[][] };
   const stats = { without: [] as EngineStats[], with: [] as EngineStats[] };
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? (['without', 'with'] as const) : (['with', 'without'] as const);
     for (const name of order) {
       const sent = await send(frames, COST.seconds * FPS, variants[name], IN_TIME);
-      times[name].push(...sent.latencies.slice(COST.warmUpFrames));
+      times[name].push(sent.latencies.slice(COST.warmUpFrames));
       stats[name].push(...sent.stats.slice(2));
     }
   }
+  // A machine that does something else beside is only ever slower: what the quietest round shows is least wrong.
+  const quietest = (name: keyof typeof variants, part: number) =>
+    Math.min(...times[name].map((round) => percentile(round, part) ?? Number.POSITIVE_INFINITY));
   const rows = (['without', 'with'] as const).map((name): Row => {
     const median = (pick: (each: EngineStats) => number | null) =>
       percentile(
@@ -203,8 +206,10 @@ async function costRows(models: Models, rounds: number): Promise<Row[]> {
     return {
       recognition: name,
       faces: median(({ faces }) => faces),
-      'p50 ms': rounded(percentile(times[name], 50), 1),
-      'p99 ms': rounded(percentile(times[name], 99), 1),
+      'p50 ms': rounded(percentile(times[name].flat(), 50), 1),
+      'p99 ms': rounded(percentile(times[name].flat(), 99), 1),
+      'quietest round: p50 ms': rounded(quietest(name, 50), 1),
+      'quietest round: p99 ms': rounded(quietest(name, 99), 1),
       'detect every': median(({ detectEveryFrames }) => detectEveryFrames),
       'embeddings/s': median(({ recognition }) => recognition.embeddingsPerSecond),
       'detect/blur/encode ms': (['detect', 'blur', 'encode'] as const)
@@ -217,8 +222,14 @@ async function costRows(models: Models, rounds: number): Promise<Row[]> {
         .join(' / '),
     };
   });
-  const added = (part: number) => percentile(times.with, part)! - percentile(times.without, part)!;
-  rows.push({ recognition: 'added', 'p50 ms': rounded(added(50), 1), 'p99 ms': rounded(added(99), 1) });
+  const added = (part: number) => percentile(times.with.flat(), part)! - percentile(times.without.flat(), part)!;
+  rows.push({
+    recognition: 'added',
+    'p50 ms': rounded(added(50), 1),
+    'p99 ms': rounded(added(99), 1),
+    'quietest round: p50 ms': rounded(quietest('with', 50) - quietest('without', 50), 1),
+    'quietest round: p99 ms': rounded(quietest('with', 99) - quietest('without', 99), 1),
+  });
   return rows;
 }
 
