@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
+import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import type { RequestIdVariables } from 'hono/request-id';
+import type { Logger } from 'pino';
 import type { LocalStore } from '../../recorder/store/local-store.ts';
 import type { ObjectHead } from '../../recorder/store/object-store.ts';
 import { dispositionOf } from '../../recorder/store/requests.ts';
@@ -25,6 +28,7 @@ export const OBJECT_LIMITS: ObjectLimits = { reads: 256, writes: 32, idleMs: 60_
 export interface ObjectRoutesOptions {
   readonly store: Pick<LocalStore, 'verify' | 'head' | 'get' | 'putGranted'>;
   readonly limits?: ObjectLimits;
+  readonly log: Logger;
 }
 
 /** What browsers may show: of these none runs a script. */
@@ -40,8 +44,12 @@ export const objectHeaders: MiddlewareHandler = async (c, next) => {
 };
 
 /** Objects of the local store, to and from whoever holds an address that was signed for it. Lists nothing. */
-export function objectRoutes({ store, limits = OBJECT_LIMITS }: ObjectRoutesOptions): Hono {
-  const routes = new Hono();
+export function objectRoutes({
+  store,
+  limits = OBJECT_LIMITS,
+  log,
+}: ObjectRoutesOptions): Hono<{ Variables: RequestIdVariables }> {
+  const routes = new Hono<{ Variables: RequestIdVariables }>();
   const [reads, writes] = [new Slots(limits.reads), new Slots(limits.writes)];
 
   // HEAD comes here as well.
@@ -69,7 +77,12 @@ export function objectRoutes({ store, limits = OBJECT_LIMITS }: ObjectRoutesOpti
       describe(c, grant, read.head);
       c.header('Content-Length', `${read.end - read.start + 1}`);
       if (range) c.header('Content-Range', `bytes ${read.start}-${read.end}/${read.head.size}`);
-      return c.body(sent(read.stream, limits.idleMs) as globalThis.ReadableStream, range ? 206 : 200);
+      const fail = (cause?: unknown) => {
+        if (cause !== undefined) log.error({ requestId: c.get('requestId'), err: cause }, 'object could not be read');
+        // The adapter would write an error of the stream's into the answer, and to the console.
+        (c.env as Partial<HttpBindings> | undefined)?.outgoing?.destroy();
+      };
+      return c.body(sent(read.stream, limits.idleMs, fail) as globalThis.ReadableStream, range ? 206 : 200);
     } catch (error) {
       release();
       throw objectErrorOf(error);
@@ -128,24 +141,30 @@ function isKnown(header: string | undefined, etag: string): boolean {
   return tags.some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')));
 }
 
-/** An object on its way to a client that may stop taking it. Owns `stream`. */
-function sent(stream: Readable, idleMs: number): ReadableStream<Uint8Array> {
+/**
+ * An object on its way to a client that may stop taking it. Owns `stream`.
+ * @param fail ends the connection, so that what came is not taken for whole; told why where that is our fault
+ */
+function sent(stream: Readable, idleMs: number, fail: (cause?: unknown) => void): ReadableStream<Uint8Array> {
   const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-  let timer: NodeJS.Timeout | undefined;
+  const end = (cause?: unknown) => {
+    clearTimeout(timer);
+    stream.destroy();
+    fail(cause);
+  };
+  const timer = setTimeout(end, idleMs);
   return new ReadableStream<Uint8Array>(
     {
-      start(controller) {
-        timer = setTimeout(() => {
-          controller.error(new Error('the client takes nothing'));
-          stream.destroy();
-        }, idleMs);
-      },
       async pull(controller) {
-        timer?.refresh();
-        const { done, value } = await chunks.next();
-        if (done) clearTimeout(timer);
-        if (done) controller.close();
-        else controller.enqueue(value);
+        timer.refresh();
+        try {
+          const { done, value } = await chunks.next();
+          if (!done) return controller.enqueue(value);
+          clearTimeout(timer);
+          controller.close();
+        } catch (error) {
+          end(error);
+        }
       },
       cancel() {
         clearTimeout(timer);

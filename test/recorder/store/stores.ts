@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
+import { pino } from 'pino';
 import { GatewayError } from '../../../gateway/errors.ts';
 import { objectHeaders, objectRoutes } from '../../../gateway/objects/object-routes.ts';
 import { LocalStore } from '../../../recorder/store/local-store.ts';
@@ -65,7 +66,7 @@ export async function openLocal(): Promise<TestStore & { readonly folder: string
 export function appOf(store: LocalStore, limits?: Parameters<typeof objectRoutes>[0]['limits']): Hono {
   const app = new Hono();
   app.use('/objects/*', objectHeaders);
-  app.route('/objects', objectRoutes(limits ? { store, limits } : { store }));
+  app.route('/objects', objectRoutes({ store, log: pino({ level: 'silent' }), ...(limits && { limits }) }));
   app.onError((error, c) => {
     if (!(error instanceof GatewayError)) throw error;
     return c.json({ error: { code: error.code, message: error.message } }, error.status);
