@@ -101,7 +101,7 @@ export function createApp({
 
   if (objects instanceof LocalStore) {
     app.use('/objects/*', corsHeaders(corsOrigins));
-    app.route('/objects', objectRoutes({ store: objects }));
+    app.route('/objects', objectRoutes({ store: objects, log }));
   }
   app.route('/demo/clips', clipRoutes(clips));
   const { streams, access, playTokens, identities } = live;
