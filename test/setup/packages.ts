@@ -7,6 +7,7 @@ import {
   isOnPath,
   missingPackages,
 } from '../../sfu/worker-binary/debian-packages.ts';
+import { fetchS3Server, S3_SERVER_PACKAGES, s3ServerPackages } from './s3-server-package.ts';
 
 /** The Debian packages of which tests start programs. */
 export const TEST_PACKAGES: readonly DebianPackage[] = [
@@ -15,9 +16,10 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   // Debian keeps a server's programs off the PATH, in a folder a version.
   { name: 'postgresql', files: ['/usr/lib/postgresql/*/bin/initdb', '/usr/lib/postgresql/*/bin/postgres'] },
   { name: 'redis-server', programs: ['redis-server'] },
+  ...S3_SERVER_PACKAGES,
 ];
 
-function main(): void {
+function installMissing(): void {
   const path = process.env.PATH ?? '';
   const missing = missingPackages(TEST_PACKAGES, path);
   if (missing.length === 0) return;
@@ -34,9 +36,18 @@ function main(): void {
   }
 }
 
+/** Of the S3 server a newer version is needed than Debian 12 has. */
+function fetchMissing(): void {
+  if (missingPackages(S3_SERVER_PACKAGES, '').length > 0 || s3ServerPackages() !== null) return;
+  console.error('setup: fetching an S3 server for tests (once; some seconds)');
+  const failure = fetchS3Server();
+  if (failure) console.error(`setup: ${failure}; tests that need an S3 server are skipped`);
+}
+
 if (import.meta.main) {
   try {
-    main();
+    installMissing();
+    fetchMissing();
   } catch (error) {
     console.error(`setup: could not look after the packages of tests: ${error}`);
   }
