@@ -71,15 +71,17 @@ export async function* chunksUntil(
     return;
   }
   const chunks = body[Symbol.asyncIterator]();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  // Nobody may be waiting when it happens.
-  aborted.promise.catch(() => undefined);
+  let giveUp: (reason: unknown) => void = () => undefined;
+  const abort = () => giveUp(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   try {
     for (;;) {
       signal.throwIfAborted();
-      const { done, value } = await Promise.race([chunks.next(), aborted.promise]);
+      // No race with one promise for all chunks: that would keep every one of them.
+      const { done, value } = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+        giveUp = reject;
+        chunks.next().then(resolve, reject);
+      });
       if (done) return;
       yield value;
     }
