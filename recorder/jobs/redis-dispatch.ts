@@ -111,7 +111,7 @@ export class RedisDispatch implements JobDispatch {
         prefix: bus.prefix,
         autorun: false,
         lockDuration: leaseMs,
-        stalledInterval: leaseMs / 2,
+        stalledInterval: leaseMs / 4,
         // How often a job may be begun is counted in its row.
         maxStalledCount: 1_000_000_000,
       });

@@ -61,6 +61,11 @@ describeColumns('jobs', (rig) => {
     for (const tier of ['low', 'normal', 'high'] as const) {
       for (let i = 0; i < 20; i++) await node.queue.enqueue({ ...JOB, tier });
     }
+    const { redis } = rig.servers;
+    const pattern = `${rig.settings.prefix}:*`;
+    // Each has a key of its own.
+    const told = async () => expect(((await redis!.command('KEYS', pattern)) as string[]).length).toBeGreaterThan(60);
+    if (redis) await vi.waitFor(told);
     const order: string[] = [];
     node.work(handleAll(async ({ job }) => void order.push(job.tier)));
     await vi.waitFor(() => expect(order).toHaveLength(60), { timeout: 30_000 });

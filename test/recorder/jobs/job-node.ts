@@ -19,7 +19,7 @@ export const TEST_TERMS: Partial<WorkerTerms> = {
   concurrency: 1,
   perOwner: 100,
   pollMs: 50,
-  leaseMs: 1_500,
+  leaseMs: 3_000,
   beatMs: 50,
   maxAttempts: 3,
   backoff: { baseMs: 40, capMs: 100 },
