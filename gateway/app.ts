@@ -21,6 +21,7 @@ import { objectHeaders, objectRoutes } from './objects/object-routes.ts';
 import { hlsRoutes } from './recordings/hls-routes.ts';
 import { type RecordingRoutesOptions, recordingRoutes } from './recordings/recording-routes.ts';
 import { type StillRoutesOptions, stillRoutes } from './stills/routes.ts';
+import { type VideoRoutesOptions, videoPlaylistRoute, videoRoutes } from './videos/video-routes.ts';
 
 const WEB_DEMO = fileURLToPath(new URL('../web-demo', import.meta.url));
 
@@ -33,6 +34,8 @@ export interface AppOptions {
   readonly objects?: ObjectStore;
   /** Left out where nothing is recorded. */
   readonly recording?: RecordingRoutesOptions['recording'];
+  /** Left out where no videos are taken. */
+  readonly videos?: Omit<VideoRoutesOptions, 'access' | 'publicUrl'>;
   /** What the addresses that are handed out begin with; null: the Host of each request. */
   readonly publicUrl: string | null;
   readonly corsOrigins: CorsOrigins;
@@ -54,6 +57,7 @@ export function createApp({
   jobs,
   objects,
   recording,
+  videos,
   publicUrl,
   corsOrigins,
   ready,
@@ -114,6 +118,12 @@ export function createApp({
   if (recording) {
     app.route('/v1/recordings', recordingRoutes({ recording, access, publicUrl }));
     app.route('/', hlsRoutes({ recording, streams, access, corsOrigins }));
+  }
+  if (videos) {
+    const { store, links, retentionMs, nameOf } = videos;
+    const options = { videos: videos.videos, store, links, retentionMs, nameOf, access, publicUrl };
+    app.route('/v1/videos', videoRoutes(options));
+    app.route('/', videoPlaylistRoute(options));
   }
   const doors = {
     find: (id: string) => streams.find(id),

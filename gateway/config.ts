@@ -1,94 +1,30 @@
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { defaultModelLocations, type ModelLocations } from '../models/locations.ts';
 import { defaultWorkerBinaryLocation, type WorkerBinaryLocation } from '../sfu/worker-binary/locate.ts';
+import {
+  address,
+  count,
+  encryptionKey,
+  flag,
+  origins,
+  path,
+  port,
+  postgresUrl,
+  publicUrl,
+  redisUrl,
+  s3Endpoint,
+  webhookUrl,
+  wholeNumber,
+} from './config-values.ts';
 import { GatewayError } from './errors.ts';
 import { isLoopback } from './loopback.ts';
-import { parseKey } from './secrets/key-file.ts';
 
 const GIB = 1024 ** 3;
 const NO_ORIGINS: readonly string[] = Object.freeze([]);
-
-/** A whole number, written in digits alone. */
-const wholeNumber = z
-  .string()
-  .regex(/^\d{1,15}$/, 'must be a whole number')
-  .transform(Number);
-
-/** Made absolute. */
-const path = z.string().transform((text) => resolve(text));
-
-const port = wholeNumber.pipe(z.number().max(65_535, 'must be at most 65535'));
-
-/** A whole number from `least` to `most`. */
-const count = (least: number, most: number) =>
-  wholeNumber.pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
-
-const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-
-/** An origin as browsers write it: scheme, host and port only. Empty when the text is none. */
-function originOf(text: string): string {
-  const { protocol, origin } = URL.parse(text) ?? { protocol: '', origin: '' };
-  return (protocol === 'http:' || protocol === 'https:') && origin === text.toLowerCase().replace(/\/$/, '')
-    ? origin
-    : '';
-}
-
-const origins = z
-  .string()
-  .refine((text) => text === '*' || text.split(',').every((item) => originOf(item.trim()) !== ''), {
-    error: 'must be * or a comma-separated list of origins such as https://example.com',
-  })
-  .transform((text): '*' | readonly string[] =>
-    text === '*' ? text : Object.freeze(text.split(',').map((item) => originOf(item.trim()))),
-  );
-
-/** Without its closing slash. */
-const publicUrl = z
-  .string()
-  .refine((text) => {
-    const url = URL.parse(text);
-    if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return false;
-    return url.username === '' && url.password === '' && !/[?#]/.test(text);
-  }, 'must be an http:// or https:// address without user, query and fragment')
-  .transform((text) => new URL(text).href.replace(/\/+$/, ''));
-
-/** An address or a host name (RFC 1123 §2.1), without a port. */
-const address = z
-  .string()
-  .refine(
-    (text) =>
-      isIP(text) !== 0 || /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(text),
-    'must be an IP address or a host name',
-  );
-
-const postgresUrl = z
-  .string()
-  .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a postgres:// address');
-
-const redisUrl = z
-  .string()
-  .refine((text) => /^rediss?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be a redis:// or rediss:// address');
-
-const webhookUrl = z.string().refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.hash === '';
-}, 'must be an http:// or https:// address without user and fragment');
-
-/** Where an S3 API is spoken. */
-const s3Endpoint = z.string().refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && !/[?#]/.test(text);
-}, 'must be an http:// or https:// address without user, query and fragment');
-
-const encryptionKey = z
-  .string()
-  .refine((text) => parseKey(text) !== null, 'must be 32 bytes in base64, as openssl rand -base64 32 prints them')
-  .transform((text) => parseKey(text));
 
 /** What every command uses. */
 const engineVariables = {
@@ -163,6 +99,11 @@ const serverVariables = {
   MAX_STREAMS: count(1, 10_000).default(1000),
   /** What was found in a still picture is kept for this time, and sealed; 0 keeps nothing. */
   STILLS_CACHE_SECONDS: wholeNumber.pipe(z.number().max(2_592_000, 'must be at most 2592000')).default(3600),
+  /** Largest video that /v1/videos takes, and longest. */
+  MAX_VIDEO_BYTES: wholeNumber.pipe(z.number().positive('must be at least 1')).default(10 * GIB),
+  MAX_VIDEO_SECONDS: count(1, 86_400).default(14_400),
+  /** What was uploaded, and what was made of it, is erased after so many days; 0 keeps it. */
+  RETENTION_DAYS: count(0, 36_500).default(7),
   /** Everything the process writes goes below this folder. */
   DATA_DIR: path.default(() => resolve('data')),
   /** Largest clip that the start page takes. */
@@ -172,9 +113,7 @@ const serverVariables = {
   /** Finished clips kept at a time; the oldest goes first. */
   MAX_KEPT_CLIPS: wholeNumber.pipe(z.number().positive('must be at least 1')).default(16),
   /** A finished clip is erased after this time. */
-  CLIP_LIFETIME_SECONDS: wholeNumber
-    .pipe(z.number().positive('must be at least 1').max(86_400, 'must be at most 86400'))
-    .default(3600),
+  CLIP_LIFETIME_SECONDS: count(1, 86_400).default(3600),
 };
 
 const engineSchema = z.object(engineVariables);
@@ -268,6 +207,9 @@ export interface ServerConfig extends EngineConfig {
   /** Absolute. */
   readonly dataDir: string;
   readonly clips: ClipLimits;
+  readonly videos: { readonly maxBytes: number; readonly maxSeconds: number };
+  /** What was uploaded is erased so long after; null: never. */
+  readonly retentionMs: number | null;
 }
 
 /** Taken out of the environment once read: mediasoup's worker, which reads strangers' packets, is given all of it. */
@@ -325,6 +267,8 @@ export function loadServerConfig(environment?: Environment): ServerConfig {
     maxStreams: values.MAX_STREAMS,
     stillsKeptMs: values.STILLS_CACHE_SECONDS * 1000,
     dataDir: values.DATA_DIR,
+    videos: Object.freeze({ maxBytes: values.MAX_VIDEO_BYTES, maxSeconds: values.MAX_VIDEO_SECONDS }),
+    retentionMs: values.RETENTION_DAYS === 0 ? null : values.RETENTION_DAYS * 86_400_000,
     clips: Object.freeze({
       maxUploadBytes: values.MAX_UPLOAD_BYTES,
       maxQueued: values.MAX_QUEUED_CLIPS,

@@ -20,6 +20,8 @@ import { openObjectStore } from './objects/open-store.ts';
 import { RecordingGateway } from './recordings/recording-gateway.ts';
 import { openVault } from './secrets/open-vault.ts';
 import { StillGateway } from './stills/still-gateway.ts';
+import { VideoGateway } from './videos/video-gateway.ts';
+import { VideoJobs } from './videos/video-jobs.ts';
 
 /** Answers in flight may take this long to end when the server closes. */
 const DRAIN_MS = 1000;
@@ -41,6 +43,8 @@ interface ServerParts {
   readonly images: ImageEngine;
   readonly stills: StillGateway;
   readonly jobs: JobGateway;
+  readonly videoJobs: VideoJobs;
+  readonly videos: VideoGateway;
   readonly objects: ObjectStore;
   readonly database: Database;
 }
@@ -74,9 +78,13 @@ export class Server {
     const { recordings } = recording;
     const liveParts = { database, identities, recordings, log };
     const live = open.adopt(await LiveGateway.create(config, liveParts), (l) => l.close());
-    const jobOptions = { config, store: database.jobs, handlers: createJobHandlers(), log };
+    const workParts = { config, database, vault, store: objects, log };
+    const videoJobs = open.adopt(await VideoJobs.open(workParts), (v) => v.close());
+    const jobOptions = { config, store: database.jobs, handlers: createJobHandlers(videoJobs), log };
     const jobs = open.adopt(await JobGateway.create(jobOptions), (j) => j.close());
-    const parts = { clips, live, stills, jobs: jobs.queue, objects, recording };
+    const videoParts = { rows: database.videos, store: objects, vault, jobs: jobs.queue, identities, log };
+    const videos = open.adopt(new VideoGateway(config, videoParts), (v) => v.close());
+    const parts = { clips, live, stills, jobs: jobs.queue, objects, recording, videos };
     const { fetch } = createApp({ ...parts, publicUrl, corsOrigins, ready, log });
     // Uploads of any length are welcome while they move: `clips` ends idle ones itself.
     const http = createAdaptorServer({ fetch, serverOptions: { requestTimeout: 0 } });
@@ -85,7 +93,20 @@ export class Server {
     const { streams, access } = live;
     // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
     const sockets = attachWebSocket(http, { streams, jobs: jobs.queue, access, allowedOrigins: [], rawPreview, log });
-    return new Server({ http, sockets, live, recording, clips, images, stills, jobs, objects, database });
+    return new Server({
+      http,
+      sockets,
+      live,
+      recording,
+      clips,
+      images,
+      stills,
+      jobs,
+      videoJobs,
+      videos,
+      objects,
+      database,
+    });
   }
 
   private constructor(parts: ServerParts) {
@@ -111,13 +132,16 @@ export class Server {
 
   async #close(): Promise<void> {
     const { http, sockets, live, recording, clips, images, stills, jobs, objects, database } = this.#parts;
+    const { videos, videoJobs } = this.#parts;
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     await sockets.close();
     await images.close();
     await stills.close();
+    await videos.close();
     // While streams still run: what they have sent is recorded to its end.
     await recording.close();
     await Promise.all([live.close(), clips.close(), jobs.close()]);
+    await videoJobs.close();
     await objects.close();
     await database.close();
     const timer = setTimeout(() => 'closeAllConnections' in http && http.closeAllConnections(), DRAIN_MS);

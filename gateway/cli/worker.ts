@@ -3,6 +3,9 @@ import { loadServerConfig } from '../config.ts';
 import { Database } from '../database/database.ts';
 import { JobGateway } from '../jobs/job-gateway.ts';
 import { createJobHandlers } from '../jobs/job-handlers.ts';
+import { openObjectStore } from '../objects/open-store.ts';
+import { openVault } from '../secrets/open-vault.ts';
+import { VideoJobs } from '../videos/video-jobs.ts';
 import { Interrupt } from './interrupt.ts';
 
 export interface WorkerCommand {
@@ -26,12 +29,16 @@ export async function runWorker({ leaveAfter = Number.POSITIVE_INFINITY }: Worke
   const over = AbortSignal.any([interrupt.signal, left.signal]);
   await using open = new AsyncDisposableStack();
   const database = open.adopt(await Database.open({ ...config, log }), (d) => d.close());
+  const { dataDir, host: bind, encryptionKey: key } = config;
+  const vault = await openVault({ key, dataDir, bind, check: database.sealCheck, log });
+  const store = open.adopt(await openObjectStore({ ...config, vault }), (s) => s.close());
+  const videos = open.adopt(await VideoJobs.open({ config, database, vault, store, log }), (v) => v.close());
   const concurrency = Math.max(1, config.jobs.concurrency);
   const jobs = await JobGateway.create({
     // Whoever starts a worker wants it to work, also with the server's own settings.
     config: { ...config, jobs: { ...config.jobs, concurrency } },
     store: database.jobs,
-    handlers: createJobHandlers(),
+    handlers: createJobHandlers(videos),
     onIdle: (polls) => polls >= leaveAfter && left.abort(),
     log,
   });

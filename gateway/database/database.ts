@@ -15,6 +15,7 @@ import { scrubPostgres, scrubSqlite } from './scrub.ts';
 import { SealCheck } from './seal-check.ts';
 import { StreamRepository } from './stream-repository.ts';
 import type { Tables } from './tables.ts';
+import { VideoRepository } from './video-repository.ts';
 
 export interface DatabaseOptions {
   /** The folder of `faceblur.db`, where `databaseUrl` is null. Made when it is not there. */
@@ -31,6 +32,7 @@ export class Database {
   readonly identities: IdentityRepository;
   readonly jobs: JobRepository;
   readonly recordings: RecordingRepository;
+  readonly videos: VideoRepository;
   readonly sealCheck: SealCheck;
   readonly #kysely: Kysely<Tables>;
   #closing: Promise<void> | undefined;
@@ -42,6 +44,7 @@ export class Database {
     this.identities = new IdentityRepository(kysely, scrub);
     this.jobs = new JobRepository(kysely, jobDialect);
     this.recordings = new RecordingRepository(kysely);
+    this.videos = new VideoRepository(kysely, jobDialect === SQLITE_JOBS ? scrub : null);
     this.sealCheck = new SealCheck(kysely);
   }
 

@@ -2,6 +2,7 @@ import type { ColumnType, JSONColumnType } from 'kysely';
 import type { JobError, JobKind, JobPayload, JobState, JobTier } from '../../recorder/jobs/job.ts';
 import type { FaceRange } from '../../recorder/recording/face-ranges.ts';
 import type { RecordingState } from '../../recorder/recording/recording.ts';
+import type { RenderChoice, VideoFacts, VideoState, VideoUpload } from '../../recorder/videos/video.ts';
 import type { StreamPolicy } from '../live/stream-policy.ts';
 
 /** Written as a Date once, and never changed. */
@@ -117,6 +118,39 @@ export interface RecordingSegmentsTable {
   faces: JSONColumnType<FaceRange[]>;
 }
 
+export interface VideosTable {
+  id: string;
+  owner: string;
+  /** Of one owner, two rows with the same key are one; any number have none. */
+  idempotency_key: string | null;
+  title: string;
+  filename: string;
+  /** In bytes. */
+  size: number;
+  /** As it was declared, in hex. */
+  sha256: string | null;
+  state: VideoState;
+  run: number;
+  job: string | null;
+  error: JSONColumnType<JobError> | null;
+  multipart: JSONColumnType<NonNullable<VideoUpload['multipart']>> | null;
+  upload_until: Instant;
+  facts: JSONColumnType<VideoFacts> | null;
+  /** Of the facts, to find others by. */
+  content_sha256: string | null;
+  settings: string | null;
+  similar_to: JSONColumnType<string[]>;
+  choice: JSONColumnType<RenderChoice> | null;
+  output: string | null;
+  created_at: Instant;
+  updated_at: Later;
+}
+
+export interface VideoShownFacesTable {
+  video_id: string;
+  face: number;
+}
+
 /** What the migrations have made when all of them are done. */
 export interface Tables {
   streams: StreamsTable;
@@ -127,4 +161,6 @@ export interface Tables {
   jobs: JobsTable;
   recordings: RecordingsTable;
   recording_segments: RecordingSegmentsTable;
+  videos: VideosTable;
+  video_shown_faces: VideoShownFacesTable;
 }

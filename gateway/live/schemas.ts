@@ -19,7 +19,7 @@ export const streamId = z
 
 const fraction = z.number().min(0, 'must be from 0 to 1').max(1, 'must be from 0 to 1');
 
-const policy = z.strictObject({
+export const policy = z.strictObject({
   mode: z.enum(POLICY_MODES).optional(),
   identities: z.array(z.string().min(1).max(64)).max(MAX_IDENTITIES).optional(),
   style: z.enum(BLUR_STYLES).optional(),

@@ -107,7 +107,7 @@ function idOf(c: Context): string {
  * The JSON object that the body holds; an empty one counts as an object without fields.
  * @throws GatewayError 'unsupported-media-type' | 'bad-request'
  */
-async function jsonOf(c: Context): Promise<unknown> {
+export async function jsonOf(c: Context): Promise<unknown> {
   const text = await c.req.text();
   if (text === '') return {};
   if (!/^application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '')) {

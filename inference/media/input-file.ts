@@ -22,7 +22,7 @@ import { missingBytes } from './missing-bytes.ts';
 import { BROADCAST_JUMPS, FILE_JUMPS, PacketClock } from './packet-clock.ts';
 
 /** Containers that are opened at all. Playlists, concatenations, devices and image patterns reach other files: never. */
-const FORMATS = 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv,gif,ogg,mpeg,asf,h264,hevc';
+export const FORMATS = 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv,gif,ogg,mpeg,asf,h264,hevc';
 
 /** More than any real file has; a file with more is an attack or broken. */
 const MAX_STREAMS = 64;

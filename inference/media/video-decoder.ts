@@ -21,7 +21,7 @@ import { type Adaptation, type DecodedPicture, PictureConverter } from './pictur
 import type { VideoFrame } from './video-frame.ts';
 
 /** Larger pictures are refused before memory is taken for them: 8192 × 4608, above 8K. Of these a job takes 1.2 GB. */
-const MAX_PIXELS = 8192 * 4608;
+export const MAX_PIXELS = 8192 * 4608;
 
 /** Pictures that wait to hear whether the one they were made from as well is sound; encoders put no more in a row. */
 const MAX_UNSURE = 8;

@@ -42,6 +42,8 @@ const DEFAULTS = {
   dataDir: resolve('data'),
   modelLocations: expect.objectContaining({ cacheDir: expect.any(String) }),
   clips: { maxUploadBytes: 2_147_483_648, maxQueued: 8, maxKept: 16, lifetimeMs: 3_600_000 },
+  videos: { maxBytes: 10_737_418_240, maxSeconds: 14_400 },
+  retentionMs: 604_800_000,
 };
 
 describe('server configuration', () => {
@@ -58,7 +60,7 @@ describe('server configuration', () => {
   test('is documented with these very defaults in .env.example', async () => {
     const documented = parseEnv(await readFile('.env.example', 'utf8'));
     expect(loadServerConfig(documented)).toEqual(DEFAULTS);
-    expect(Object.keys(documented)).toHaveLength(36);
+    expect(Object.keys(documented)).toHaveLength(39);
   });
 
   test('is frozen', () => {
