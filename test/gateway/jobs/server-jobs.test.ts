@@ -13,6 +13,7 @@ import { hasRedis, RedisServer } from '../../setup/redis-server.ts';
 import { FakeEngine } from '../fake-engine.ts';
 import { WsClient } from '../live/ws-server.ts';
 
+/** Names no video, so whoever works on it refuses it. */
 const JOB = { kind: 'render', payload: {}, owner: 'ann' } as const;
 /** Longer than anything that does not wait for Redis. */
 const AT_ONCE_MS = 3_000;
@@ -52,8 +53,8 @@ test('a server works on jobs that others queue, and tells of them', async () => 
   expect((await at(server, '/v1/jobs/nothing')).status).toBe(404);
   const node = await joinIn(null);
   const { id } = await node.queue.enqueue(JOB);
-  await node.reaches(id, 'dead');
-  expect(await (await at(server, `/v1/jobs/${id}`)).json()).toMatchObject({ id, error: { code: 'no-handler' } });
+  await node.reaches(id, 'failed');
+  expect(await (await at(server, `/v1/jobs/${id}`)).json()).toMatchObject({ id, error: { code: 'job-rejected' } });
 });
 
 test('with JOB_CONCURRENCY=0 it leaves them to others, and its sockets hear what those do', async () => {
@@ -86,7 +87,7 @@ test.skipIf(!hasRedis)('streams and routes do not notice that Redis is gone', as
   const server = await start({ REDIS_URL: redis.url() });
   const node = await joinIn(redis.url());
   const { id } = await node.queue.enqueue(JOB);
-  await node.reaches(id, 'dead');
+  await node.reaches(id, 'failed');
   redis.freeze();
   const body = JSON.stringify({ id: 'cam' });
   const headers = { 'content-type': 'application/json' };
