@@ -123,7 +123,8 @@ export class SegmentDelivery {
   }
 
   #start(): void {
-    if (!this.#abort.signal.aborted) this.#running ??= this.#deliverAll();
+    if (this.#abort.signal.aborted || (this.#hasRow && this.#waiting.length === 0)) return;
+    this.#running ??= this.#deliverAll();
   }
 
   #overflow(reason: string): void {
