@@ -1,4 +1,4 @@
-import { faceThumbnail } from '../image/face-thumbnail.ts';
+import { faceThumbnail } from '../media/face-thumbnail.ts';
 import type { VideoFrame } from '../media/video-frame.ts';
 import type { FaceEmbedder } from '../recognise/face-embedder.ts';
 import type { LandmarkFinder } from '../recognise/landmark-finder.ts';

@@ -1,9 +1,9 @@
 import { type Frame, Rational } from 'node-av';
 import { EvenI420 } from '../media/even-i420.ts';
+import { faceThumbnail } from '../media/face-thumbnail.ts';
 import { qualityOf, refusalOf } from '../recognise/look-quality.ts';
 import type { Detection } from '../track/box.ts';
 import { decodeImage } from './decode-image.ts';
-import { faceThumbnail } from './face-thumbnail.ts';
 import type { AnalysedFace, EmbeddedFace, ImageAttributes, ImageEmbeddings, ImageFaces } from './image-messages.ts';
 import { detectInStill } from './still-detection.ts';
 import type { StillModels } from './still-models.ts';

@@ -7,9 +7,9 @@ import { DEFAULT_POLICY } from '../../../inference/policy.ts';
 import { defaultModelLocations } from '../../../models/locations.ts';
 
 /** So many frames are on their way at most while a test feeds an engine as fast as it works. */
-const AHEAD = 4;
-/** A frame that was dropped never comes: after so long the next one is sent. */
-const PATIENCE_MS = 100;
+const AHEAD = 2;
+/** A frame that was dropped never comes: after so long it is no longer waited for. */
+const PATIENCE_MS = 1000;
 const POLL_MS = 2;
 
 /** A live engine with all that it told. */
@@ -23,6 +23,7 @@ export class EngineRun {
   #engine: LiveEngine | undefined;
   #onClosed!: (reason: InferenceError | null) => void;
   #sent = 0;
+  #lost = 0;
   #lookahead = 0;
 
   private constructor() {
@@ -71,8 +72,8 @@ export class EngineRun {
   /** Sends copies of the frames as fast as they come back. */
   async feed(frames: readonly CodedVideo[]): Promise<void> {
     for (const frame of frames) {
-      const wanted = this.#sent - this.#lookahead - AHEAD;
-      await this.until(() => this.video.length >= wanted, PATIENCE_MS);
+      const wanted = this.#sent - this.#lost - this.#lookahead - AHEAD;
+      if (!(await this.until(() => this.video.length >= wanted, PATIENCE_MS))) this.#lost += wanted - this.video.length;
       this.push(frame);
     }
   }

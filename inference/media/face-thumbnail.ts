@@ -16,8 +16,6 @@ import { InferenceError } from '../errors.ts';
 import { openCodec } from '../live/open-codec.ts';
 import { type Box, grow } from '../track/box.ts';
 
-/** The longer side. Pixels. */
-const MAX_SIDE = 160;
 /** What a decoder gives along with a picture and the encoder would write: where it was taken, by whom, with what. */
 const METADATA = [AV_FRAME_DATA_EXIF, AV_FRAME_DATA_ICC_PROFILE, AV_FRAME_DATA_DISPLAYMATRIX] as const;
 /** How much of what surrounds the face is shown. */
@@ -28,12 +26,13 @@ const QUALITY = '4';
 /**
  * Cuts one face and a little around it out of a picture, which it borrows.
  * @param picture its sides even, its time base set
- * @returns a JPEG of at most 160 pixels a side, without metadata
+ * @param maxSide of what comes of it, pixels
+ * @returns a JPEG without metadata
  * @throws InferenceError 'encode-failed'
  */
-export function faceThumbnail(picture: Frame, face: Box): Uint8Array {
+export function faceThumbnail(picture: Frame, face: Box, maxSide = 160): Uint8Array {
   const { x, y, w, h } = evenPart(grow(face, AROUND), picture);
-  const scale = Math.min(1, MAX_SIDE / Math.max(w, h));
+  const scale = Math.min(1, maxSide / Math.max(w, h));
   const [width, height] = [even(w * scale), even(h * scale)];
   using filter = FilterAPI.create(
     `crop=${w}:${h}:${x}:${y},scale=${width}:${height}:out_range=full,format=yuvj420p`,
