@@ -16,6 +16,7 @@ import { createJobHandlers } from './jobs/job-handlers.ts';
 import { cannotListen } from './listen.ts';
 import { LiveGateway } from './live/live-gateway.ts';
 import { attachWebSocket } from './live/websocket.ts';
+import { ObjectSweeper } from './objects/object-sweeper.ts';
 import { openObjectStore } from './objects/open-store.ts';
 import { RecordingGateway } from './recordings/recording-gateway.ts';
 import { openVault } from './secrets/open-vault.ts';
@@ -46,6 +47,7 @@ interface ServerParts {
   readonly videoJobs: VideoJobs;
   readonly videos: VideoGateway;
   readonly objects: ObjectStore;
+  readonly sweeper: ObjectSweeper;
   readonly database: Database;
 }
 
@@ -66,6 +68,7 @@ export class Server {
     const database = open.adopt(await Database.open({ dataDir, databaseUrl, log }), (d) => d.close());
     const vault = await openVault({ key, dataDir, bind, check: database.sealCheck, log });
     const objects = open.adopt(await openObjectStore({ ...config, vault }), (o) => o.close());
+    const sweeper = open.adopt(new ObjectSweeper(objects, log), (s) => s.close());
     const localModels = { ...models, allowDownload: false };
     const images = open.adopt(new ImageEngine(localModels, (message) => log.warn(message)), (i) => i.close());
     const { recogniser } = wantedModels(models);
@@ -105,6 +108,7 @@ export class Server {
       videoJobs,
       videos,
       objects,
+      sweeper,
       database,
     });
   }
@@ -132,7 +136,7 @@ export class Server {
 
   async #close(): Promise<void> {
     const { http, sockets, live, recording, clips, images, stills, jobs, objects, database } = this.#parts;
-    const { videos, videoJobs } = this.#parts;
+    const { videos, videoJobs, sweeper } = this.#parts;
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     await sockets.close();
     await images.close();
@@ -142,7 +146,7 @@ export class Server {
     await recording.close();
     await Promise.all([live.close(), clips.close(), jobs.close()]);
     await videoJobs.close();
-    await objects.close();
+    await Promise.all([objects.close(), sweeper.close()]);
     await database.close();
     const timer = setTimeout(() => 'closeAllConnections' in http && http.closeAllConnections(), DRAIN_MS);
     await closed;

@@ -27,6 +27,8 @@ import { type Grant, PathSigner } from './signed-path.ts';
 
 /** Of the disk, never filled with objects: databases and logs have to go on. */
 const RESERVED_BYTES = 256 * 1024 ** 2;
+/** A put that is under way writes to its file more often than this. */
+const ABANDONED_MS = 3_600_000;
 /** An object that is replaced between its meta and its bytes being read is read anew. */
 const READ_ATTEMPTS = 5;
 
@@ -164,7 +166,9 @@ export class LocalStore implements ObjectStore {
 
   async sweep(before: Date): Promise<number> {
     this.#checkOpen();
-    return (await translated(this.#uploads.sweep(before))) + (await translated(this.#layout.sweep(before)));
+    // An upload waits for its client between parts; a file that nobody writes to has no writer.
+    const unwritten = new Date(Math.max(before.getTime(), Date.now() - ABANDONED_MS));
+    return (await translated(this.#uploads.sweep(before))) + (await translated(this.#layout.sweep(unwritten)));
   }
 
   async check(): Promise<void> {

@@ -167,7 +167,7 @@ export interface ObjectStore {
 
   /**
    * Erases what nobody will finish: uploads of parts that were begun before `before`, and what a process that was killed
-   * left behind. Safe on several nodes at once.
+   * left behind then, or an hour ago. Safe on several nodes at once.
    * @returns how many uploads and files
    */
   sweep(before: Date): Promise<number>;

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -120,6 +120,25 @@ test('what is under way is not swept', async () => {
   go.resolve();
   await putting;
   expect(await textOf(KEY)).toBe('some text');
+});
+
+test('what a killed process left is swept after an hour, and before an upload that waits for its client', async () => {
+  const upload = await store.createMultipart(KEY, TEXT);
+  await store.put(KEY, Buffer.from('text'), TEXT);
+  const data = (await files()).find((path) => /@[0-9a-f]{32}$/.test(path))!;
+  const left = [`${data.slice(0, -32)}${'0'.repeat(32)}`, `${data}.meta`];
+  for (const path of left) await writeFile(path, '');
+  const yesterday = new Date(Date.now() - 24 * 3_600_000);
+  expect(await store.sweep(yesterday)).toBe(0);
+  const [recent, old] = [new Date(Date.now() - 3_500_000), new Date(Date.now() - 3_700_000)];
+  for (const path of left) await utimes(path, recent, recent);
+  expect(await store.sweep(yesterday)).toBe(0);
+  for (const path of [...left, data]) await utimes(path, old, old);
+  await utimes(join(keeper.folder, '@uploads', upload), old, old);
+  expect(await store.sweep(yesterday)).toBe(2);
+  expect((await files()).filter((path) => left.includes(path))).toEqual([]);
+  expect(await textOf(KEY)).toBe('text');
+  expect(await files(join(keeper.folder, '@uploads'))).toHaveLength(2);
 });
 
 test('where the disk is short nothing is begun, and what is there can be read and deleted', async () => {
