@@ -100,9 +100,11 @@ const ENCODERS: Readonly<Record<VideoCodec, { preset: string; tuning: string; cr
 /** Of pictures from this size on (1440p), every one that x264 holds counts: no B-frames, no second thread. */
 const LARGE_PICTURE_BYTES = 5 * 2 ** 20;
 const LARGE_H264_TUNING = 'cabac=1:8x8dct=1:weightp=0';
-/** The output may take this times the source's bit rate, and never less than the floor. */
+/** The output may take this times the source's bit rate ... */
 const MAX_BITRATE_RATIO = 1.22;
+/** ... and never less than these: below, a fast encoder shows blocks where a slow one, which made the source, did not. */
 const MIN_BITRATE_CAP_BPS = 300_000;
+const MIN_BITS_A_PIXEL = 0.03;
 /** Audio that comes before the first picture waits for the header; no real file has this many packets of it. */
 const MAX_EARLY_AUDIO = 20_000;
 
@@ -221,14 +223,17 @@ export class FileJob {
     const { codec } = this.#options.kind;
     const bitRate = input.bitRateBps;
     const isLarge = pictureBytes(like) >= LARGE_PICTURE_BYTES;
+    const { width, height } = like.picture;
+    const rate = frameRateOf(input);
+    const leastBps = Math.max(MIN_BITRATE_CAP_BPS, MIN_BITS_A_PIXEL * width * height * rate.fps);
     return VideoEncoder.open(like, {
       codec,
       timeBase: input.video.timeBase,
-      frameRate: frameRateOf(input).said === null ? { num: 0, den: 1 } : input.video.avgFrameRate,
+      frameRate: rate.said === null ? { num: 0, den: 1 } : input.video.avgFrameRate,
       threads: isLarge ? 1 : ENCODER_THREADS,
       ...ENCODERS[codec],
       ...(isLarge && codec === 'h264' && { tuning: LARGE_H264_TUNING }),
-      maxBitrateBps: bitRate === null ? null : Math.max(MIN_BITRATE_CAP_BPS, bitRate * MAX_BITRATE_RATIO),
+      maxBitrateBps: bitRate === null ? null : Math.max(leastBps, bitRate * MAX_BITRATE_RATIO),
     });
   }
 

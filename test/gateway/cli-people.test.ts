@@ -74,7 +74,7 @@ test('--only covers the people of a folder of folders, and shows those who surel
 });
 
 test.each([
-  ['a photo of several people', ['--keep', 'group.jpg'], /^faceblur: group\.jpg: 5 faces are in it/],
+  ['a photo of several people', ['--keep', 'group.jpg'], /^faceblur: group\.jpg: there are 5 faces/],
   ['what is no photo', ['--keep', 'text.jpg'], /^faceblur: text\.jpg: /],
   ['a photo that is missing', ['--only', 'none.jpg'], /^faceblur: cannot read none\.jpg: no such file/],
   ['an empty folder', ['--keep', 'empty'], /^faceblur: there is no photo in empty/],
