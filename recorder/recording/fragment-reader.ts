@@ -1,9 +1,8 @@
-import { RecorderError } from '../errors.ts';
+import { BOX_HEAD, type Box, badMedia, boxesIn, findBox, type Mp4Track, tracksOf } from './mp4-boxes.ts';
 
 /** A box larger than this is no live stream's; FFmpeg is told to cut fragments well before. */
 const MAX_BOX_BYTES = 96 << 20;
 const MAX_INIT_BYTES = 1 << 20;
-const BOX_HEAD = 8;
 
 const DEFAULT_DURATION_FLAG = 0x08;
 const TRUN_DATA_OFFSET = 0x01;
@@ -28,13 +27,6 @@ export interface FragmentHooks {
   onFragment(fragment: Fragment): void;
 }
 
-interface Box {
-  readonly type: string;
-  /** Of its content. */
-  readonly start: number;
-  readonly end: number;
-}
-
 /**
  * Takes fragmented MP4 apart as it comes out of a pipe, in pieces of any size. The first track is the video.
  * @see ISO/IEC 14496-12 §8.8 (movie fragments)
@@ -46,7 +38,7 @@ export class FragmentReader {
   #needed = BOX_HEAD;
   #head: Buffer[] = [];
   #moof: Buffer | null = null;
-  #video: { readonly track: number; readonly timescale: number } | null = null;
+  #video: Mp4Track | null = null;
 
   constructor(hooks: FragmentHooks) {
     this.#hooks = hooks;
@@ -82,7 +74,9 @@ export class FragmentReader {
     this.#head.push(box);
     if (this.#head.reduce((sum, { length }) => sum + length, 0) > MAX_INIT_BYTES) throw badMedia('an endless header');
     if (type !== 'moov') return;
-    this.#video = videoOf(box);
+    const [video] = tracksOf(box, { start: BOX_HEAD, end: box.length });
+    if (!video) throw badMedia('a header without tracks');
+    this.#video = video;
     this.#hooks.onInit(Buffer.concat(this.#head));
     this.#head = [];
   }
@@ -96,29 +90,15 @@ export class FragmentReader {
   }
 }
 
-/** moov → trak → tkhd, mdia → mdhd of the first track. */
-function videoOf(moov: Buffer): { track: number; timescale: number } {
-  const trak = find(moov, BOX_HEAD, moov.length, 'trak');
-  const tkhd = trak && find(moov, trak.start, trak.end, 'tkhd');
-  const mdia = trak && find(moov, trak.start, trak.end, 'mdia');
-  const mdhd = mdia && find(moov, mdia.start, mdia.end, 'mdhd');
-  if (!tkhd || !mdhd) throw badMedia('a header without tracks');
-  // Version 1 has times of eight bytes, version 0 of four; two of them stand before.
-  const after = (box: Box): number => box.start + 4 + (moov[box.start] === 1 ? 16 : 8);
-  const timescale = moov.readUInt32BE(after(mdhd));
-  if (timescale === 0) throw badMedia('a track without a timescale');
-  return { track: moov.readUInt32BE(after(tkhd)), timescale };
-}
-
 /** Of the samples of a track, in its timescale. */
 function durationOf(moof: Buffer, track: number): number {
   let sum = 0;
-  for (const traf of boxes(moof, BOX_HEAD, moof.length)) {
+  for (const traf of boxesIn(moof, BOX_HEAD, moof.length)) {
     if (traf.type !== 'traf') continue;
-    const tfhd = find(moof, traf.start, traf.end, 'tfhd');
+    const tfhd = findBox(moof, traf.start, traf.end, 'tfhd');
     if (!tfhd || moof.readUInt32BE(tfhd.start + 4) !== track) continue;
     const fallback = defaultDuration(moof, tfhd);
-    for (const trun of boxes(moof, traf.start, traf.end)) {
+    for (const trun of boxesIn(moof, traf.start, traf.end)) {
       if (trun.type === 'trun') sum += trunDuration(moof, trun, fallback);
     }
   }
@@ -142,23 +122,4 @@ function trunDuration(moof: Buffer, { start, end }: Box, fallback: number): numb
   let sum = 0;
   for (let index = 0; index < count; index++, at += step) sum += moof.readUInt32BE(at);
   return sum;
-}
-
-function find(bytes: Buffer, start: number, end: number, type: string): Box | undefined {
-  return boxes(bytes, start, end).find((box) => box.type === type);
-}
-
-function boxes(bytes: Buffer, start: number, end: number): Box[] {
-  const found: Box[] = [];
-  for (let at = start; at + BOX_HEAD <= end; ) {
-    const size = bytes.readUInt32BE(at);
-    if (size < BOX_HEAD || at + size > end) throw badMedia('a box that leads beyond its end');
-    found.push({ type: bytes.toString('latin1', at + 4, at + 8), start: at + BOX_HEAD, end: at + size });
-    at += size;
-  }
-  return found;
-}
-
-function badMedia(what: string): RecorderError {
-  return new RecorderError('bad-media', `ffmpeg wrote no fragmented MP4: ${what}`);
 }

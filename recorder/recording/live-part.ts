@@ -17,8 +17,9 @@ const MIN_STEP_MS = 0.2;
 const ASK_AHEAD_MS = 50;
 const ASK_AGAIN_MS = 500;
 
-/** A segment and who is seen in it, times from the segment's start. */
-export interface PartSegment extends Omit<Segment, 'startMs'> {
+/** A segment and who is seen in it. */
+export interface PartSegment extends Segment {
+  /** Times from the segment's start. */
   readonly faces: readonly FaceRange[];
 }
 
@@ -61,7 +62,7 @@ export class LivePart {
           startMs: range.startMs - Math.round(startMs),
           endMs: range.endMs - Math.round(startMs),
         }));
-        this.segments.push({ data, durationMs, faces });
+        this.segments.push({ data, startMs, durationMs, faces });
         options.onChange();
       },
       onEnd: (fault) => {

@@ -2,9 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { PartSegment } from './live-part.ts';
+import { moveTimes } from './mp4-boxes.ts';
 import type { StoredSegment } from './recording.ts';
 import { type DeliveryOptions, SegmentDelivery } from './segment-delivery.ts';
 import { SegmentSpool, type SpoolHead } from './segment-spool.ts';
+
+/** Sound may go on a little after its last picture: the next part begins after both. */
+const PART_GAP_MS = 50;
 
 export interface OpenRecordingOptions extends Pick<DeliveryOptions, 'store' | 'rows' | 'maxBytes'> {
   readonly stream: string;
@@ -21,9 +25,11 @@ export interface OpenRecordingOptions extends Pick<DeliveryOptions, 'store' | 'r
 export class OpenRecording {
   readonly spool: SegmentSpool;
   readonly #delivery: SegmentDelivery;
-  readonly #parts = new Set<object>();
+  /** By how much the times of each part are moved, in the order of their numbers. */
+  readonly #shiftsMs = new Map<object, number>();
   #head: SpoolHead;
   #number = 0;
+  #endMs = 0;
   #isStopped = false;
 
   constructor({ stream, isKept, folder, store, rows, maxBytes, log, onStored, onOverflow }: OpenRecordingOptions) {
@@ -63,11 +69,15 @@ export class OpenRecording {
   /**
    * @param part what it came of: another one has another init segment
    * @param init of the part
+   * @param segment taken over; its times become the recording's own, each part's after those of the one before
    */
-  add(part: object, init: Uint8Array, { data, durationMs, faces }: PartSegment): void {
-    const isFirst = !this.#parts.has(part);
-    this.#parts.add(part);
-    const segment = { number: ++this.#number, part: this.#parts.size, durationMs, bytes: data.length, faces };
+  add(part: object, init: Buffer, { data, startMs, durationMs, faces }: PartSegment): void {
+    const isFirst = !this.#shiftsMs.has(part);
+    if (isFirst) this.#shiftsMs.set(part, this.#endMs + (this.#number > 0 ? PART_GAP_MS : 0) - startMs);
+    const shiftMs = this.#shiftsMs.get(part)!;
+    moveTimes(data, init, shiftMs);
+    this.#endMs = startMs + durationMs + shiftMs;
+    const segment = { number: ++this.#number, part: this.#shiftsMs.size, durationMs, bytes: data.length, faces };
     this.#delivery.add(segment, data, isFirst ? init : null);
   }
 

@@ -5,7 +5,7 @@ import type { LiveFace } from '../../inference/live/live-engine.ts';
 import { parameterSetsOf } from '../../sfu/rtmp/avc.ts';
 import type { LiveStream } from '../../sfu/stream-types.ts';
 import type { RedactedPublish, RedactedSink } from '../../sfu/view/redacted-sinks.ts';
-import { LivePart } from './live-part.ts';
+import { LivePart, type PartSegment } from './live-part.ts';
 import type { OpenRecording } from './open-recording.ts';
 
 /** Runs at a time: one that is recorded, and those before it whose ffmpeg still writes. */
@@ -192,7 +192,7 @@ export class StreamRecorder implements RedactedSink {
     for (let part = this.#parts[0]; part; part = this.#parts[0]) {
       for (const segment of part.segments.splice(0)) {
         this.#failures = 0;
-        this.#target().add(part, part.init!, segment);
+        this.#add(part, segment);
       }
       if (!part.isOver) return;
       this.#parts.shift();
@@ -200,6 +200,17 @@ export class StreamRecorder implements RedactedSink {
     if (!this.#isEnding || !this.#recording) return;
     this.#options.onEnded(this.#recording);
     this.#recording = null;
+  }
+
+  /** What can't be read is left out: nothing of it reaches the stream. */
+  #add(part: LivePart, segment: PartSegment): void {
+    const recording = this.#target();
+    try {
+      recording.add(part, part.init!, segment);
+    } catch (error) {
+      this.#options.log.error({ err: error, recording: recording.id }, 'a segment was left out');
+      recording.lost('a segment could not be read');
+    }
   }
 
   /** The recording that a segment goes to: another one from here on where it is to be kept from now on, or no longer. */
