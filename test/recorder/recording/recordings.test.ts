@@ -10,7 +10,8 @@ import { forMs, until } from '../../live/live-rig.ts';
 import { decodeAll } from '../../live/recorded-media.ts';
 import { makeRedactedClip, type RedactedClip } from '../../sfu/push/redacted-clip.ts';
 import { type MediaSpan, spansOf } from './media-spans.ts';
-import { RecordingRig, SentStream } from './recording-rig.ts';
+import { RecordingRig } from './recording-rig.ts';
+import { SentStream } from './sent-stream.ts';
 
 const CLIP_MS = 6000;
 /** Segments end at keyframes, which the clip has each second; AAC's first frame comes before the first picture. */
