@@ -225,16 +225,22 @@ export class VideoRig {
     return found.flatMap(({ items }) => items.map(({ key }) => key));
   }
 
-  /** Files below the data folder, and what is in each. */
+  /**
+   * Files below the data folder, and what is in each. Not while other processes have the database open: SQLite's locks on
+   * a file end when their process closes any descriptor of it.
+   */
   async files(): Promise<{ path: string; bytes: Buffer }[]> {
-    const entries = await readdir(this.dataDir, { recursive: true, withFileTypes: true });
-    const paths = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
-    return Promise.all(paths.map(async (path) => ({ path, bytes: await readFile(path) })));
+    return Promise.all((await this.#paths()).map(async (path) => ({ path, bytes: await readFile(path) })));
   }
 
   /** Files that jobs have on disk. */
   async workFiles(): Promise<string[]> {
-    return (await this.files()).map(({ path }) => path).filter((path) => path.includes('/work/'));
+    return (await this.#paths()).filter((path) => path.includes('/work/'));
+  }
+
+  async #paths(): Promise<string[]> {
+    const entries = await readdir(this.dataDir, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
   }
 
   close(): Promise<void> {
