@@ -95,7 +95,15 @@ export class Server {
     open.move();
     const { streams, access } = live;
     // Over HTTP other sites get what the contract opens to them; a socket on loopback may do everything.
-    const sockets = attachWebSocket(http, { streams, jobs: jobs.queue, access, allowedOrigins: [], rawPreview, log });
+    const sockets = attachWebSocket(http, {
+      streams,
+      jobs: jobs.queue,
+      recordings,
+      access,
+      allowedOrigins: [],
+      rawPreview,
+      log,
+    });
     return new Server({
       http,
       sockets,

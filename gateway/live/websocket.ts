@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { JobQueue } from '../../recorder/jobs/job-queue.ts';
+import type { Recordings } from '../../recorder/recording/recordings.ts';
 import { GatewayError } from '../errors.ts';
 import { checkHostAndOrigin } from '../loopback.ts';
 import type { Access } from './access.ts';
@@ -19,6 +20,8 @@ export interface WebSocketOptions {
   readonly streams: Streams;
   /** Left out where there are no jobs. */
   readonly jobs?: Pick<JobQueue, 'watch'>;
+  /** Left out where nothing is recorded. */
+  readonly recordings?: Pick<Recordings, 'onState'>;
   readonly access: Access;
   /** Sites, other than our own, whose pages may connect. */
   readonly allowedOrigins: '*' | readonly string[];

@@ -1,4 +1,5 @@
 import type { JobQueue } from '../../../recorder/jobs/job-queue.ts';
+import type { Recordings } from '../../../recorder/recording/recordings.ts';
 import type { Access, Grant } from '../access.ts';
 import type { Streams } from '../streams.ts';
 import type { WebSocketLimits } from './limits.ts';
@@ -10,6 +11,8 @@ export interface SessionOptions {
   readonly streams: Streams;
   /** Left out where there are no jobs. */
   readonly jobs?: Pick<JobQueue, 'watch'> | undefined;
+  /** Left out where nothing is recorded. */
+  readonly recordings?: Pick<Recordings, 'onState'> | undefined;
   readonly access: Access;
   readonly rawPreview: boolean;
   readonly limits: WebSocketLimits;
@@ -31,14 +34,14 @@ export class Session {
   }
 
   private constructor(
-    { streams, jobs, access, rawPreview, limits }: SessionOptions,
+    { streams, jobs, recordings, access, rawPreview, limits }: SessionOptions,
     tell: (event: ServerEvent, droppable: boolean) => void,
     grant: Grant,
   ) {
     this.#access = access;
     this.#grant = grant;
     const shared = { streams, tell, grant: () => this.#grant };
-    this.#subscriptions = new Subscriptions({ ...shared, jobs, maxSubscriptions: limits.maxSubscriptions });
+    this.#subscriptions = new Subscriptions({ ...shared, jobs, recordings, maxSubscriptions: limits.maxSubscriptions });
     this.#peers = new RtcPeers({ ...shared, rawPreview, maxPeers: limits.maxPeers });
   }
 

@@ -1,5 +1,6 @@
 import { hasEnded } from '../../../recorder/jobs/job.ts';
 import type { JobQueue } from '../../../recorder/jobs/job-queue.ts';
+import type { Recordings } from '../../../recorder/recording/recordings.ts';
 import { GatewayError } from '../../errors.ts';
 import { toJobError } from '../../jobs/job-errors.ts';
 import { jobEvent, jobView } from '../../jobs/job-view.ts';
@@ -17,6 +18,8 @@ export interface SubscriptionsOptions {
   readonly streams: Streams;
   /** Left out where there are no jobs. */
   readonly jobs?: Pick<JobQueue, 'watch'> | undefined;
+  /** Left out where nothing is recorded. */
+  readonly recordings?: Pick<Recordings, 'onState'> | undefined;
   /** What the connection may see now. */
   readonly grant: () => Grant;
   /** @param droppable whether the next of its kind makes up for it */
@@ -97,8 +100,12 @@ export class Subscriptions {
   }
 
   #observe(stream: string): () => void {
-    const { streams, tell, grant } = this.#options;
-    return streams.get(stream).live.observe({
+    const { streams, recordings, tell, grant } = this.#options;
+    const unsubscribe = recordings?.onState(({ stream: id, recording, state, reason }) => {
+      if (id !== stream || !grant().scopes.has('operate')) return;
+      tell({ type: 'stream.recording', stream, recording, state, reason }, false);
+    });
+    const unobserve = streams.get(stream).live.observe({
       onState: (from, state, reason) => tell({ type: 'stream.state', stream, state, from, reason }, false),
       onStats: (stats) => tell({ type: 'stream.stats', stream, stats }, true),
       onFaces: (faces) => {
@@ -107,5 +114,9 @@ export class Subscriptions {
         tell({ type: 'stream.faces', stream, faces: shown }, true);
       },
     });
+    return () => {
+      unsubscribe?.();
+      unobserve();
+    };
   }
 }
