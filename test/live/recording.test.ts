@@ -108,6 +108,7 @@ const digest = (data: Uint8Array): string => createHash('sha256').update(data).d
 describe.skipIf(!hasFfmpeg || !hasLiveDetector)(`a stream that is recorded ${LIVE}`, () => {
   test('is watched by HLS while it is live, and leaves an MP4 of what viewers saw, every face covered', async () => {
     const stream = await server.makeStream({ record: true });
+    const events = await recordingEvents(stream);
     await publish(stream);
     await server.untilLive(stream.id);
     const viewer = await server.watch(stream, 'h264');
@@ -123,6 +124,11 @@ describe.skipIf(!hasFfmpeg || !hasLiveDetector)(`a stream that is recorded ${LIV
     const recording = await ended(stream);
     expect(recording).toMatchObject({ state: 'done', reason: null });
     expect(await server.state(stream.id)).toBe('live');
+    expect(events).toEqual(
+      ['recording', 'finalising', 'done'].map((state) => {
+        return { type: 'stream.recording', stream: stream.id, recording: recording.id, state, reason: null };
+      }),
+    );
     const whole = await decodeAll(recording.hls);
     expect(whole.complaints).toBe('');
     expect(whole.pictures).toBeGreaterThan((recording.durationMs / 1000) * SOURCE_FPS);
@@ -176,6 +182,23 @@ describe.skipIf(!hasFfmpeg || !hasLiveDetector)(`a stream that is recorded ${LIV
     for (const offset of offsets) expect(Math.abs(offset)).toBeLessThan(LIP_SYNC_MS);
   });
 });
+
+/** What a socket is told of recordings from now on. */
+async function recordingEvents({ id }: MadeStream): Promise<unknown[]> {
+  const socket = new WebSocket(`${server.server.url.replace('http', 'ws')}/ws`);
+  open.push({ close: async () => socket.close() });
+  const events: unknown[] = [];
+  await new Promise<void>((resolve, reject) => {
+    socket.onerror = () => reject(new Error('no socket'));
+    socket.onopen = () => socket.send(JSON.stringify({ id: 1, type: 'subscribe', topic: `stream:${id}` }));
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(String(data)) as { id?: number; type: string };
+      if (message.id === 1) resolve();
+      else if (message.type === 'stream.recording') events.push(message);
+    };
+  });
+  return events;
+}
 
 async function decodePoster(path: string): Promise<{ width: number; height: number }> {
   const { default: sharp } = await import('sharp');
