@@ -167,6 +167,22 @@ describe.skipIf(!hasFfmpeg || !hasLiveDetector)(`a stream that is recorded ${LIV
     }
   });
 
+  test('is recorded from the middle on as H.264, though VP8 is published', async () => {
+    const coded = await codeClip(faces.path, server.folder, { codec: 'vp8' });
+    const stream = await server.makeStream();
+    await publish(stream, coded);
+    await server.untilLive(stream.id);
+    const { body } = await server.call('PATCH', `/v1/streams/${stream.id}`, { record: true });
+    expect((body as MadeStream & { play: { hls: string } }).play.hls).toMatch(/\/hls\/.+\/index\.m3u8$/);
+    const hls = await liveHls(stream, 2);
+    expect((await decodeAll(hls, SEGMENT_S)).complaints).toBe('');
+    expect((await server.call('DELETE', `/v1/streams/${stream.id}`)).status).toBe(204);
+    const recording = await ended(stream);
+    expect(recording).toMatchObject({ state: 'done', reason: null });
+    expect((await decodeAll(recording.hls)).complaints).toBe('');
+    expect((await fetch(hls)).status).toBe(404);
+  });
+
   test('has each sound with its picture', async () => {
     // Long enough not to be sent over and over: packets of sound do not add up to its length.
     const file = join(server.folder, 'flashes.mkv');
