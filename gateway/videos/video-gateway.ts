@@ -7,6 +7,8 @@ import { GatewayError } from '../errors.ts';
 import { type Identities, MAX_IDENTITIES } from '../identities/identities.ts';
 import { LinkSigner } from '../recordings/link-signer.ts';
 import type { Vault } from '../secrets/vault.ts';
+import { eraseOrphans } from './orphans.ts';
+import { OWNER } from './video-routes.ts';
 import { Videos } from './videos.ts';
 
 /** What it works with, borrowed: open for as long as it is. */
@@ -20,6 +22,8 @@ export interface VideoGatewayParts {
 }
 
 const SWEEP_MS = 10 * 60_000;
+/** Every so many sweeps objects are looked through as well. */
+const SWEEPS_A_LOOK = 6;
 /** Erased at a time; the rest with the next sweep. */
 const MAX_SWEPT = 100;
 /** An upload that ends at the last moment is completed by then. */
@@ -36,6 +40,7 @@ export class VideoGateway {
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
   #sweeping: Promise<void>;
+  #sweeps = 0;
   #isClosed = false;
 
   constructor({ videos, retentionMs }: Pick<ServerConfig, 'videos' | 'retentionMs'>, parts: VideoGatewayParts) {
@@ -60,7 +65,10 @@ export class VideoGateway {
     }, SWEEP_MS);
   }
 
-  /** Erases videos that are past their time, and those that were never uploaded. Safe on several nodes at once. */
+  /**
+   * Erases videos that are past their time, those that were never uploaded, and objects of those that are gone. Safe on
+   * several nodes at once.
+   */
   async sweep(now = Date.now()): Promise<void> {
     const madeBefore = this.retentionMs === null ? null : new Date(now - this.retentionMs);
     try {
@@ -70,6 +78,9 @@ export class VideoGateway {
         await this.videos.remove(owner, id).catch(unlessGone);
         this.#log.info({ video: id }, 'video past its time');
       }
+      if (this.#sweeps++ % SWEEPS_A_LOOK > 0) return;
+      const orphans = await eraseOrphans(OWNER, this.store, this.#rows);
+      if (orphans > 0) this.#log.info({ orphans }, 'objects of videos that are gone erased');
     } catch (error) {
       this.#log.error({ err: error }, 'videos past their time could not be erased');
     }

@@ -38,7 +38,7 @@ export interface VideoRoutesOptions {
 }
 
 /** Whoever reaches us has them all, until there are accounts. */
-const OWNER = 'local';
+export const OWNER = 'local';
 const MAX_BODY_BYTES = 1_048_576;
 /** What is downloaded or watched by an address can be for so long, and for as long as the video lasts. */
 const LINK_MS = 3_600_000;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { eraseOrphans } from '../../../gateway/videos/orphans.ts';
 import { analyseFile, type BlurFileHooks, renderFile } from '../../../inference/blur-file.ts';
 import { makeFaceClip } from '../../clips/face-clip.ts';
 import { childrenOf, hasProc } from '../../clips/processes.ts';
@@ -120,6 +121,18 @@ test('deleted while it is worked on, its work ends and nothing of it is left', a
   expect((await rig.objects()).filter((key) => key.includes(id))).toEqual([]);
   expect((await rig.call('GET', `/v1/jobs/${job}`)).status).toBe(404);
   for (const { path, bytes } of await rig.files()) expect(bytes.includes(id), path).toBe(false);
+});
+
+test('what is sent to an address of a video that is gone is swept away', async () => {
+  const { id, upload } = (await rig.call('POST', '/v1/videos', { filename: 'a.mp4', size: clip.length })).body;
+  await rig.call('DELETE', `/v1/videos/${id}`);
+  expect((await fetch(upload.url, { method: 'PUT', headers: upload.headers, body: clip })).status).toBe(200);
+  const other = await rig.upload(clip);
+  const keys = async () => (await rig.objects()).filter((key) => key.startsWith('original/'));
+  expect(await keys()).toContain(`original/local/${id}`);
+  expect(await eraseOrphans('local', rig.store, rig.database.videos)).toBe(1);
+  expect(await keys()).not.toContain(`original/local/${id}`);
+  expect(await keys()).toContain(`original/local/${other}`);
 });
 
 test('videos past their time, and those never uploaded, are swept away', async () => {
