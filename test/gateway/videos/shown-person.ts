@@ -8,6 +8,9 @@ interface Report {
   }[];
 }
 
+/** The truth leaves out faces that are half out of the picture: they lie on nobody's box. */
+const MIN_OVERLAP = 0.3;
+
 /**
  * Who of the truth a report says is shown.
  * @throws Error where it is nobody, or not one and the same person
@@ -21,7 +24,8 @@ export function shownPerson({ tracks }: Report, truth: Truth): number {
         const [left, top, width, height] = box;
         return { id, overlap: iou({ x, y, w, h }, { x: left, y: top, w: width, h: height }) };
       });
-      people.add(faces.reduce((a, b) => (b.overlap > a.overlap ? b : a)).id);
+      const best = faces.reduce((a, b) => (b.overlap > a.overlap ? b : a));
+      if (best.overlap >= MIN_OVERLAP) people.add(best.id);
     }
   }
   if (people.size !== 1) throw new Error(`${people.size} people are shown and not one`);

@@ -23,7 +23,7 @@ let ann: string;
 let bea: string;
 
 beforeAll(async () => {
-  clip = await makeFaceClip(join(folder, 'in.mp4'), { width: 1280, height: 720 }, FIVE_PEOPLE);
+  clip = await makeFaceClip(join(folder, 'in.mp4'), { width: 1280, height: 720, seconds: 1.5 }, FIVE_PEOPLE);
   rig = await VideoRig.open();
   const enrol = async (name: string, person: number) => {
     const path = join(folder, `${name}.jpg`);

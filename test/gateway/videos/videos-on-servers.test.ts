@@ -33,7 +33,7 @@ describe.skipIf(!areThere)('on PostgreSQL, Redis and an S3 server, with a worker
 
   beforeAll(async () => {
     [postgres, redis, s3Server] = await Promise.all([PostgresServer.start(), RedisServer.start(), S3Server.start()]);
-    clip = await makeFaceClip(join(folder, 'in.mp4'), { width: 1280, height: 720 }, FIVE_PEOPLE);
+    clip = await makeFaceClip(join(folder, 'in.mp4'), { width: 1280, height: 720, seconds: 1.5 }, FIVE_PEOPLE);
     bytes = readFileSync(clip.path);
     databaseUrl = await postgres.createDatabase();
     const redisUrl = redis.url();
@@ -103,7 +103,7 @@ describe.skipIf(!areThere)('on PostgreSQL, Redis and an S3 server, with a worker
     await rig.reaches(right, 'ready');
     const wrong = await send('0'.repeat(64));
     expect((await rig.reaches(wrong, 'failed')).error.code).toBe('checksum-mismatch');
-    expect((await rig.objects()).filter((key) => key.includes(wrong))).toEqual([]);
+    await expect.poll(async () => (await rig.objects()).filter((key) => key.includes(wrong))).toEqual([]);
     await rig.call('DELETE', `/v1/videos/${right}`);
   });
 
