@@ -45,7 +45,7 @@ export class VideoJobs {
       ...{ rows: database.videos, store, sealer: vault, models, hlsTimeSeconds, engine },
       work: await WorkFolders.open(join(dataDir, 'work')),
       settings: createHash('sha256').update(made.join(' ')).digest('hex').slice(0, 32),
-      limits: { maxBytes: videos.maxBytes, maxSeconds: videos.maxSeconds },
+      limits: { maxSeconds: videos.maxSeconds },
       ffmpegPath: await findFfmpeg(ffmpegPath),
       people: (ids) => peopleOf(database.identities, vault, recogniser, ids, log),
     });

@@ -132,7 +132,7 @@ export function videoRoutes(options: VideoRoutesOptions): Hono {
     const video = await videos.get(OWNER, idOf(c));
     const output = outputOf(video);
     const token = links.sign(playlistOf(video.id, output), validMs(video));
-    return c.redirect(`/hls/videos/${video.id}/index.m3u8?token=${token}`, 302);
+    return c.redirect(`${publicUrl ?? ''}/hls/videos/${video.id}/index.m3u8?token=${token}`, 302);
   });
 
   routes.post('/:id/cancel', async (c) => c.json(view(await videos.cancel(OWNER, idOf(c))), 202));

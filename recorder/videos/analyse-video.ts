@@ -63,13 +63,13 @@ export class AnalyseVideo implements JobHandler {
     attempt: VideoAttempt,
     { progress, signal, log }: JobContext,
   ): Promise<Omit<VideoFacts, 'sha256'>> {
-    const { engine, limits, models, settings, ffmpegPath } = this.#parts;
+    const { engine, limits, models, settings } = this.#parts;
     const over = new AbortController();
     const until = AbortSignal.any([signal, over.signal]);
     const summedUp =
       durationSeconds === null
         ? Promise.resolve(null)
-        : fingerprintOf(input, durationSeconds * 1000, ffmpegPath, until).catch((error) => {
+        : fingerprintOf(input, durationSeconds * 1000, until).catch((error) => {
             if (!until.aborted) log.warn({ err: error }, 'how a video looks could not be summed up');
             return null;
           });

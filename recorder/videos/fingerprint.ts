@@ -1,7 +1,7 @@
-import { Writable } from 'node:stream';
-import { FORMATS } from '../../inference/media/input-file.ts';
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
 import { RecorderError } from '../errors.ts';
-import { runFfmpeg } from '../recording/ffmpeg.ts';
+import type { FingerprintMessage, FingerprintRequest } from './fingerprint-process.ts';
 
 /** Frames that are looked at, each in the middle of as long a part of the video. */
 const SAMPLES = 5;
@@ -14,6 +14,9 @@ const MAX_DISTANCE = 8;
 const MAX_LENGTH_RATIO = 0.02;
 const MAX_LENGTH_MS = 500;
 
+/** It is only a hint: no longer than this is waited for it. */
+const LIMIT_MS = 120_000;
+
 /** How a video looks, by some of its frames. */
 export interface Look {
   readonly fingerprint: string;
@@ -21,22 +24,15 @@ export interface Look {
 }
 
 /**
- * Sums up how a video looks, so that copies in another size, codec or quality are alike: difference hashes of a few frames,
- * one after the other, in hex. Tells nothing of who is in it.
- * @throws RecorderError 'ffmpeg-failed'; the signal's reason
+ * Sums up how a video looks, so that copies in another size, codec or quality are alike: difference hashes of a few
+ * frames, one after the other, in hex. Tells nothing of who is in it. The file is a stranger's, and looked into by a
+ * process of its own.
+ * @throws RecorderError 'bad-media'; the signal's reason
  */
-export async function fingerprintOf(
-  input: string,
-  durationMs: number,
-  ffmpegPath: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const hashes: string[] = [];
-  for (let sample = 0; sample < SAMPLES; sample++) {
-    const atSeconds = ((sample + 0.5) * durationMs) / SAMPLES / 1000;
-    hashes.push(hashOf(await pictureAt(input, atSeconds, ffmpegPath, signal)));
-  }
-  return hashes.join('');
+export async function fingerprintOf(path: string, durationMs: number, signal: AbortSignal): Promise<string> {
+  const times = Array.from({ length: SAMPLES }, (_, i) => ((i + 0.5) * durationMs) / SAMPLES / 1000);
+  const pictures = await picturesAt({ path, times, width: WIDTH, height: HEIGHT }, signal);
+  return pictures.map(hashOf).join('');
 }
 
 /** Whether two videos show nearly the same. */
@@ -58,7 +54,7 @@ function distance(a: string, b: string): number {
   return count;
 }
 
-function hashOf(luma: Buffer): string {
+function hashOf(luma: Uint8Array): string {
   let bits = 0n;
   for (let y = 0; y < HEIGHT; y++) {
     for (let x = 0; x < WIDTH - 1; x++) {
@@ -69,30 +65,33 @@ function hashOf(luma: Buffer): string {
   return bits.toString(16).padStart(HASH_DIGITS, '0');
 }
 
-/** The luma of the frame shown at a time, made small. */
-async function pictureAt(input: string, atSeconds: number, path: string, signal: AbortSignal): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  const output = new Writable({
-    write: (piece: Buffer, _encoding, done) => {
-      if (pieces.length < WIDTH * HEIGHT) pieces.push(piece);
-      done();
-    },
+async function picturesAt(request: FingerprintRequest, signal: AbortSignal): Promise<readonly Uint8Array[]> {
+  signal.throwIfAborted();
+  const child = fork(join(import.meta.dirname, 'fingerprint-process.ts'), {
+    env: {},
+    execArgv: [],
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
-  const safe = ['-protocol_whitelist', 'file', '-format_whitelist', FORMATS];
-  await runFfmpeg({
-    path,
-    input,
-    inputOptions: [...safe, '-threads', '1', '-skip_loop_filter', 'all', '-ss', atSeconds.toFixed(3)],
-    output,
-    outputOptions: [
-      ...['-map', '0:v:0', '-an', '-frames:v', '1'],
-      ...['-vf', `scale=${WIDTH}:${HEIGHT}:flags=area,format=gray`, '-f', 'rawvideo'],
-    ],
-    signal,
-  }).done;
-  const luma = Buffer.concat(pieces);
-  if (luma.length !== WIDTH * HEIGHT) {
-    throw new RecorderError('ffmpeg-failed', `there is no picture at ${atSeconds.toFixed(1)} s`);
+  const over = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
+  const kill = () => child.kill('SIGKILL');
+  over.addEventListener('abort', kill, { once: true });
+  try {
+    return await new Promise<readonly Uint8Array[]>((fulfil, reject) => {
+      let answer: FingerprintMessage = null;
+      child.once('message', (message: FingerprintMessage) => {
+        answer = message;
+        kill();
+      });
+      child.once('error', reject);
+      child.once('close', () => {
+        if (answer) fulfil(answer);
+        else if (signal.aborted) reject(signal.reason);
+        else reject(new RecorderError('bad-media', 'there are no pictures to sum the video up by'));
+      });
+      child.send(request, (error) => error && kill());
+    });
+  } finally {
+    over.removeEventListener('abort', kill);
   }
-  return luma;
 }

@@ -19,8 +19,6 @@ import { attemptFolder, originalKey } from './video-keys.ts';
 import type { WorkFolders } from './work-folders.ts';
 
 export interface VideoLimits {
-  /** Of one upload. */
-  readonly maxBytes: number;
   /** Longer videos are refused. */
   readonly maxSeconds: number;
 }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { findFfmpeg } from '../../../recorder/recording/ffmpeg.ts';
 import { fingerprintOf, isSimilar, type Look } from '../../../recorder/videos/fingerprint.ts';
 import { makeFaceClip } from '../../clips/face-clip.ts';
 import { FIVE_PEOPLE } from '../../clips/face-photo.ts';
@@ -23,7 +22,7 @@ describe.skipIf(!hasFfmpeg)('of clips', () => {
   const path = join(folder, 'in.mp4');
   const look = async (input: string, durationMs = 2000): Promise<Look> => {
     const signal = new AbortController().signal;
-    return { fingerprint: await fingerprintOf(input, durationMs, await findFfmpeg(null), signal), durationMs };
+    return { fingerprint: await fingerprintOf(input, durationMs, signal), durationMs };
   };
 
   beforeAll(async () => {
@@ -51,6 +50,6 @@ describe.skipIf(!hasFfmpeg)('of clips', () => {
   });
 
   test('past the end there is no picture, and that is said', async () => {
-    await expect(look(path, 60_000)).rejects.toMatchObject({ code: 'ffmpeg-failed' });
+    await expect(look(path, 60_000)).rejects.toMatchObject({ code: 'bad-media' });
   });
 });
