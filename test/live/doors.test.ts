@@ -84,14 +84,19 @@ describe.skipIf(!hasFfmpeg)('every door of the server', () => {
     await server?.close();
   });
 
-  test.each(['/hls/doors/index.m3u8', '/hls/doors/raw.m3u8', '/live/doors', '/live/doors.flv', '/recordings/doors'])(
-    '%s leads nowhere',
-    async (path) => {
-      const response = await fetch(`${server.server.url}${path}`);
-      expect(response.status).toBe(404);
-      expect(response.headers.get('content-type')).toMatch(/application\/json/);
-    },
-  );
+  test.each([
+    // A stream that serves no HLS.
+    ['/hls/doors/index.m3u8', 409],
+    ['/hls/doors/raw.m3u8', 404],
+    ['/live/doors', 404],
+    ['/live/doors.flv', 404],
+    ['/recordings/doors', 404],
+    ['/recordings/doors/index.m3u8', 404],
+  ])('%s leads nowhere', async (path, status) => {
+    const response = await fetch(`${server.server.url}${path}`);
+    expect(response.status).toBe(status);
+    expect(response.headers.get('content-type')).toMatch(/application\/json/);
+  });
 
   test('WHEP to a stream that nobody publishes is answered 409 and when to come again', async () => {
     const idle = await server.makeStream();

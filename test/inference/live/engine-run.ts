@@ -69,9 +69,16 @@ export class EngineRun {
     return this.#engine!;
   }
 
-  /** Sends copies of the frames as fast as they come back. */
-  async feed(frames: readonly CodedVideo[]): Promise<void> {
+  /**
+   * Sends copies of the frames as fast as they come back.
+   * @param atMostFps for what takes its time beside the frames
+   */
+  async feed(frames: readonly CodedVideo[], atMostFps = Number.POSITIVE_INFINITY): Promise<void> {
+    let nextMs = performance.now();
     for (const frame of frames) {
+      const earlyMs = nextMs - performance.now();
+      if (earlyMs > 0) await new Promise((resolve) => setTimeout(resolve, earlyMs));
+      nextMs = Math.max(nextMs, performance.now()) + 1000 / atMostFps;
       const wanted = this.#sent - this.#lost - this.#lookahead - AHEAD;
       if (!(await this.until(() => this.video.length >= wanted, PATIENCE_MS))) this.#lost += wanted - this.video.length;
       this.push(frame);

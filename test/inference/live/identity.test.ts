@@ -90,7 +90,7 @@ async function seenIn(video: readonly CodedVideo[], sent: readonly CodedVideo[],
 describe.skipIf(!hasLiveDetector)(`in a live stream ${LIVE}`, () => {
   test.each([0, 3])('one enrolled person is seen, and nobody else, at look-ahead %i', async (lookaheadFrames) => {
     run = await start(await peopleOf(ENROLLED), lookaheadFrames);
-    await run.feed(frames);
+    await run.feed(frames, FPS);
     await run.received(frames.length);
     const faces = await seenIn(run.video, frames);
     const others = faces.filter(({ face }) => face !== ENROLLED);
@@ -111,10 +111,10 @@ describe.skipIf(!hasLiveDetector)(`in a live stream ${LIVE}`, () => {
 
   test('who is erased from the policy is covered from the next picture on', async () => {
     run = await start(await peopleOf(ENROLLED));
-    await run.feed(frames.slice(0, 60));
+    await run.feed(frames.slice(0, 60), FPS);
     await run.received(60);
     run.engine.setPolicy({ ...DEFAULT_POLICY, lookaheadFrames: 0, people: await peopleOf(0) });
-    await run.feed(frames.slice(60, 75));
+    await run.feed(frames.slice(60, 75), FPS);
     await run.received(75);
     const seen = (await seenIn(run.video, frames)).filter(({ isSeen, face }) => isSeen && face === ENROLLED);
     expect(seen.some(({ frame }) => frame === 59)).toBe(true);
@@ -125,7 +125,7 @@ describe.skipIf(!hasLiveDetector)(`in a live stream ${LIVE}`, () => {
     const four = await makeFaceClip(join(folder, 'four.mp4'), { seconds: 1, width: 960, height: 540 }, FOUR_PEOPLE);
     const between = await codeLive(four.path, { codec: 'h264' });
     run = await start(undefined);
-    await run.feed(frames.slice(0, 10));
+    await run.feed(frames.slice(0, 10), FPS);
     await run.received(10);
     const [, x, y, w, h] = five.truth.frames[9]!.find(([id]) => id === ENROLLED)!;
     const face = (await run.engine.faces()).find(
@@ -133,10 +133,10 @@ describe.skipIf(!hasLiveDetector)(`in a live stream ${LIVE}`, () => {
     )!;
     expect(await run.engine.setVisible(face.track, true)).toBe(true);
     await run.until(() => run!.stats.at(-1)?.recognition.recogniser === embedder.name, 30_000);
-    await run.feed(frames.slice(10, 60));
+    await run.feed(frames.slice(10, 60), FPS);
     await run.received(60);
-    await run.feed(from(between, 60));
-    await run.feed(from(frames, 60 + between.length));
+    await run.feed(from(between, 60), FPS);
+    await run.feed(from(frames, 60 + between.length), FPS);
     await run.received(60 + between.length + frames.length);
     const back = 60 + between.length;
     expect((await seenIn(run.video.slice(0, 60), frames)).some(({ isSeen }) => isSeen)).toBe(true);
@@ -152,7 +152,7 @@ describe.skipIf(!hasLiveDetector)(`in a live stream ${LIVE}`, () => {
   test('people of another recogniser are not compared with: nobody is seen, and statistics say why', async () => {
     const people = await peopleOf(ENROLLED);
     run = await start({ ...people, recogniser: 'another' });
-    await run.feed(frames.slice(0, 60));
+    await run.feed(frames.slice(0, 60), FPS);
     await run.received(60);
     expect((await seenIn(run.video, frames)).filter(({ isSeen }) => isSeen)).toEqual([]);
     expect((await run.nextStats()).recognition.problem).toMatch(/enrolled with another/);
