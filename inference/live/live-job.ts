@@ -31,7 +31,7 @@ export interface LiveJobHooks {
 /** What follows a keyframe in ten seconds: an engine that takes over from one that died begins with that. */
 const QUEUE = { maxFrames: 320, maxBytes: 17 * 2 ** 20 };
 /** From this wait on frames are decoded and no more, for those that follow are predicted from them ... */
-const CATCH_UP_MS = 300;
+const CATCH_UP_MS = 500;
 /** ... until they wait no longer than this. */
 const CAUGHT_UP_MS = 60;
 /** Where even decoding is too slow, frames that waited longer than this are dropped up to the next keyframe. */
