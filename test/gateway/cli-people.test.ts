@@ -39,7 +39,11 @@ beforeAll(async () => {
 afterEach(endChildren);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const blur = (...args: string[]) => faceblur(['blur', 'group.mp4', ...args], { cwd: folder });
+async function blur(...args: string[]): ReturnType<typeof faceblur> {
+  const end = await faceblur(['blur', 'group.mp4', ...args], { cwd: folder });
+  // Which detector there is is not what is tested here.
+  return { ...end, stderr: end.stderr.replace(/^faceblur: warning: yunet.*Using ssd-mobilenet.*\n/gm, '') };
+}
 
 test('--keep shows exactly that person, and the report says so', async () => {
   const { code, stdout, stderr } = await blur('-o', 'kept.mp4', '--keep', 'person', '--report', 'kept.json');

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { measureLeaks } from '../../../bench/leak-measure.ts';
 import { type FaceClip, makeFaceClip } from '../../clips/face-clip.ts';
 import { FIVE_PEOPLE } from '../../clips/face-photo.ts';
+import { PEOPLE_TOLD } from '../../clips/live-detector.ts';
 import { temporaryFolder } from '../../clips/temporary-folder.ts';
 import { hasPostgres, PostgresServer } from '../../setup/postgres-server.ts';
 import { hasRedis, RedisServer } from '../../setup/redis-server.ts';
@@ -58,8 +59,8 @@ describe.skipIf(!areThere)('on PostgreSQL, Redis and an S3 server, with a worker
   test('a clip goes through upload, faces, choice and render to a download, and is erased', async () => {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const id = await rig.analysed(bytes, { sha256 });
-    expect(await rig.state(id)).toMatchObject({ width: 1280, height: 720, faces: 5 });
-    expect(await rig.faces(id)).toHaveLength(5);
+    expect(await rig.state(id)).toMatchObject({ width: 1280, height: 720, faces: PEOPLE_TOLD });
+    expect(await rig.faces(id)).toHaveLength(PEOPLE_TOLD);
     await rig.call('PATCH', `/v1/videos/${id}/faces/3`, { visible: true });
     await rig.rendered(id);
     const output = join(folder, 'out.mp4');

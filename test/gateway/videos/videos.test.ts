@@ -7,6 +7,7 @@ import { measureLeaks } from '../../../bench/leak-measure.ts';
 import { type FaceClip, makeFaceClip } from '../../clips/face-clip.ts';
 import { FIVE_PEOPLE } from '../../clips/face-photo.ts';
 import { ffmpeg, hasFfmpeg } from '../../clips/ffmpeg.ts';
+import { PEOPLE_TOLD } from '../../clips/live-detector.ts';
 import { readMedia, readPictures } from '../../clips/read-media.ts';
 import { temporaryFolder } from '../../clips/temporary-folder.ts';
 import { shownPerson } from './shown-person.ts';
@@ -43,12 +44,12 @@ test('an uploaded clip goes through faces and choice to an output that shows exa
   expect(completed.status).toBe(202);
   expect(completed.body).toMatchObject({ id, state: 'analysing', job: expect.stringMatching(/^[0-9a-f-]{36}$/) });
   const ready = await rig.reaches(id, 'ready');
-  expect(ready).toMatchObject({ width: 1280, height: 720, fps: 30, durationMs: 2000, faces: 5, error: null });
+  expect(ready).toMatchObject({ width: 1280, height: 720, fps: 30, durationMs: 2000, faces: PEOPLE_TOLD, error: null });
   const job = await rig.call('GET', `/v1/jobs/${completed.body.job}`);
   expect(job.body).toMatchObject({ kind: 'analyse', state: 'done', attempts: 1 });
 
   const faces = await rig.faces(id);
-  expect(faces.map(({ face }) => face)).toEqual([1, 2, 3, 4, 5]);
+  expect(faces.map(({ face }) => face)).toEqual([1, 2, 3, 4, 5].slice(0, PEOPLE_TOLD));
   for (const { visible, identity, appearances, ranges, firstFrame, lastFrame, thumbnail } of faces) {
     expect({ visible, identity, appearances, ranges }).toMatchObject({
       visible: false,
@@ -130,7 +131,7 @@ test('the same bytes cost one analysis, and are told', async () => {
   const { analyse } = rig.calls;
   const copy = await rig.analysed(bytes, { filename: 'copy.mov' });
   expect(rig.calls.analyse).toBe(analyse);
-  expect(await rig.state(copy)).toMatchObject({ faces: 5, width: 1280, similarTo: [id] });
+  expect(await rig.state(copy)).toMatchObject({ faces: PEOPLE_TOLD, width: 1280, similarTo: [id] });
   const [own, others] = [await rig.faces(copy), await rig.faces(id)];
   expect(own.map(({ thumbnail }) => thumbnail)).toEqual(others.map(({ thumbnail }) => thumbnail));
   expect(own.every(({ visible }) => !visible)).toBe(true);

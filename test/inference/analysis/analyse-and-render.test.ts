@@ -19,6 +19,7 @@ import { InferenceError } from '../../../inference/errors.ts';
 import type { ResolveOptions } from '../../../models/resolve.ts';
 import { type FaceClip, makeFaceClip } from '../../clips/face-clip.ts';
 import { FIVE_PEOPLE } from '../../clips/face-photo.ts';
+import { PEOPLE_TOLD } from '../../clips/live-detector.ts';
 import { readReport } from '../../clips/report.ts';
 import { temporaryFolder } from '../../clips/temporary-folder.ts';
 
@@ -51,7 +52,7 @@ const render = (output: string, visible: (person: number) => boolean, input = cl
 
 test('an analysis tells how many people there are, when, and shows each', async () => {
   expect(analysis).toMatchObject({ width: 1280, height: 720, fps: 30, frames: 60, durationMs: 2000, path: facesPath });
-  expect(analysis.people).toHaveLength(FIVE_PEOPLE.boxes.length);
+  expect(analysis.people).toHaveLength(PEOPLE_TOLD);
   for (const { thumbnail, ranges, firstFrame, lastFrame } of analysis.people) {
     expect(ranges).toHaveLength(1);
     expect(firstFrame).toBeLessThan(10);
