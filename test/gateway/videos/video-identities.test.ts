@@ -13,7 +13,7 @@ const MAX_LEAKED_PER_1000 = 5;
 /** Whom a policy shows is decided look by look: a face that is unsure for a second is covered for it. */
 const MIN_KEPT_VISIBLE = 0.8;
 /** Of the photo, the two who are enrolled. */
-const [ANN, BEA] = [0, 2] as const;
+const [ANN, BEA] = [1, 2] as const;
 
 const folder = temporaryFolder();
 let rig: VideoRig;
