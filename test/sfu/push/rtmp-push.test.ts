@@ -200,7 +200,10 @@ describe('a target', () => {
     expect((await pictureHashes(second.file)).length).toBeGreaterThan(15);
   });
 
-  test('that is slow misses whole stretches up to a keyframe; one that reads no more is given up', async () => {
+  // On a machine that stands still for a while the target is given up too soon: then once more.
+  test('that is slow misses whole stretches up to a keyframe; one that reads no more is given up', {
+    retry: 2,
+  }, async () => {
     const door = await RtmpDoor.open();
     const way = await Way.to(door.server.port);
     const pushed = new PushUnderTest(door.url('cam').replace(String(door.server.port), String(way.port)), {
